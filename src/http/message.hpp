@@ -1,0 +1,57 @@
+// Requests and responses as values, the same for server and client.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "runtime/task.hpp"
+
+namespace provisioner::http {
+
+// Header names compare without case.
+struct HeaderLess {
+  using is_transparent = void;
+  bool operator()(std::string_view a, std::string_view b) const;
+};
+using Headers = std::map<std::string, std::string, HeaderLess>;
+
+// Who is at the other end of a unix socket (SO_PEERCRED).
+struct PeerCredentials {
+  std::int64_t uid = -1;
+  std::int64_t gid = -1;
+  std::int64_t pid = -1;
+};
+
+struct Request {
+  std::string method = "GET";  // any token: LOCK and UNLOCK too
+  std::string target = "/";    // path and query, still encoded
+  Headers headers;
+  std::string body;
+  std::optional<PeerCredentials> peer;  // server side, unix sockets only
+
+  std::string path() const;  // decoded, without the query
+  std::optional<std::string> query(std::string_view name) const;  // decoded
+  std::string header(std::string_view name) const;                // "" when absent
+};
+
+// Sends one piece of a streamed body; an error means that the other end is gone.
+using WriteChunk = std::function<Task<Status>(std::string_view chunk)>;
+
+struct Response {
+  int status = 200;
+  Headers headers;
+  std::string body;
+  // Instead of `body`: called after the head was sent; returning ends the body. Cancelled when the
+  // server stops.
+  std::function<Task<>(WriteChunk)> stream;
+};
+
+Response text_response(int status, std::string body);
+Response json_response(int status, std::string json);
+
+}  // namespace provisioner::http

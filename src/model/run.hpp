@@ -1,0 +1,136 @@
+// A run: one deploy, destroy or plan of a workspace, in one or more attempts.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "model/workspace.hpp"
+
+namespace provisioner {
+
+enum class Operation { kDeploy, kDestroy, kPlan, kJob };
+enum class Trigger { kSchedule, kManual, kEvent, kChange, kTtl, kRetry };
+enum class RunStatus {
+  kQueued,  // also: an attempt was interrupted and the next one waits to be claimed
+  kRunning,
+  kSucceeded,
+  kFailed,
+  kTimedOut,
+  kCancelled,
+  kInterrupted,  // final for a run only when it must not be resumed; else of an attempt
+};
+
+std::string_view to_string(Operation operation);  // "deploy", ...
+std::string_view to_string(Trigger trigger);
+std::string_view to_string(RunStatus status);  // "queued", "timed_out", ...
+Result<Operation> parse_operation(std::string_view text);
+Result<Trigger> parse_trigger(std::string_view text);
+Result<RunStatus> parse_run_status(std::string_view text);
+
+constexpr bool is_final(RunStatus status) {
+  return status != RunStatus::kQueued && status != RunStatus::kRunning;
+}
+
+struct ResourceCounts {
+  std::int64_t add = 0, change = 0, destroy = 0;
+  friend bool operator==(const ResourceCounts&, const ResourceCounts&) = default;
+};
+
+// The tofu state that a run works on: a workspace's own, or a template job's inside it.
+struct StateSlot {
+  WorkspaceName workspace;
+  std::string job;  // "" = the workspace's own
+  friend auto operator<=>(const StateSlot&, const StateSlot&) = default;
+};
+
+// What a caller asks to be queued.
+struct NewRun {
+  RunId id;
+  WorkspaceName workspace;
+  Operation operation = Operation::kDeploy;
+  std::string mode;  // "" = none
+  Trigger trigger = Trigger::kManual;
+  std::optional<Instant> scheduled_for;
+  std::string requested_by;  // for the audit: "schedule", "uid:0", "token:ci"
+  Definition definition;     // fixed when queued: a later edit does not reach a queued run
+  std::optional<Instant> not_before;
+  std::string waiting_for;  // names the dependency it waits for; "" = claimable
+  bool upgrade = false;     // renew the provider lock file
+  bool confirmed = false;   // a person agreed to deletions and replacements
+  std::string idempotency_key;
+  Instant created_at;
+};
+
+struct Run {
+  RunId id;
+  WorkspaceName workspace;
+  Operation operation = Operation::kDeploy;
+  std::string mode;
+  Trigger trigger = Trigger::kManual;
+  std::optional<Instant> scheduled_for;
+  std::string requested_by;
+  Definition definition;
+  std::optional<Instant> not_before;
+  std::string waiting_for;
+  bool upgrade = false;
+  bool confirmed = false;
+
+  RunStatus status = RunStatus::kQueued;
+  Attempt attempt;  // the newest; 0 = never claimed
+  InstanceId instance;
+  Term term;
+  Instant created_at;
+  std::optional<Instant> started_at;  // of the first attempt
+  std::optional<Instant> finished_at;
+  std::optional<std::int64_t> exit_code;
+  std::string error;
+  ResourceCounts resources;
+  bool cancel_requested = false;
+
+  // A change-triggered run may not delete or replace anything that nobody agreed to.
+  bool needs_agreement() const { return trigger == Trigger::kChange && !confirmed; }
+  friend bool operator==(const Run&, const Run&) = default;
+};
+
+// Where the processes of an attempt live. Only the same machine, boot and pid namespace may speak
+// about their death.
+struct ProcessIdentity {
+  std::string machine_id;     // /etc/machine-id, "" when there is none
+  std::string boot_id;        // /proc/sys/kernel/random/boot_id
+  std::string pid_namespace;  // the inode of /proc/self/ns/pid
+  std::int64_t guard_pid = 0;
+  std::int64_t guard_start = 0;  // start time in clock ticks since boot (/proc/<pid>/stat, 22)
+  std::string directory;         // the attempt's own directory
+  friend bool operator==(const ProcessIdentity&, const ProcessIdentity&) = default;
+};
+
+struct AttemptRow {
+  RunId run;
+  WorkspaceName workspace;
+  Attempt attempt;
+  InstanceId instance;
+  RunStatus status = RunStatus::kRunning;  // running, or how it ended
+  std::optional<ProcessIdentity> process;  // absent until the runner has registered
+  std::int64_t heartbeat_seq = 0;
+  Instant started_at;
+  std::optional<Instant> finished_at;
+  Instant lease_expires_at;  // for display only: expiry is observed, not compared
+  std::string error;
+};
+
+// How an attempt ended, as its runner reports it.
+struct AttemptResult {
+  RunStatus status = RunStatus::kFailed;  // final, or kInterrupted: try again
+  std::optional<std::int64_t> exit_code;
+  std::string error;  // "" when it succeeded
+  ResourceCounts resources;
+  bool needs_confirmation = false;        // the plan deletes or replaces and nobody agreed
+  std::optional<std::string> lock_file;   // .terraform.lock.hcl, when init changed it
+  std::optional<Instant> ttl_expires_at;  // of a successful deploy
+};
+
+}  // namespace provisioner

@@ -1,0 +1,271 @@
+// The truth. Every implementation passes tests/contract/store; behaviour beyond this page is not
+// promised.
+//
+// Each call is one transaction: it commits whole before the Task completes, or it changes nothing.
+// Calls are made on the loop and do not block it. Errors: kUnavailable (retry later), kAmbiguous
+// (look up by id), kCorrupt, kIo (disk full, read-only), and those a call names.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "model/leadership.hpp"
+#include "model/occurrence.hpp"
+#include "model/run.hpp"
+#include "model/tofu_state.hpp"
+#include "model/workspace.hpp"
+#include "runtime/task.hpp"
+
+namespace provisioner {
+
+// --- configuration -------------------------------------------------------------------------------
+
+// What one instance saw in a folder, validated.
+struct Publication {
+  WorkspaceName workspace;
+  Definition definition;
+  bool enabled = true;
+  std::string template_name;
+  std::string description;
+  std::string changed_by;  // "instance host-1", "uid:0"
+  // Where the cursor of a workspace that the store never saw starts; a known one whose schedule
+  // changed starts at `now`, one whose schedule did not change keeps its cursor.
+  Instant first_cursor;
+  std::string schedule_hash;  // of everything that decides when it fires
+};
+
+struct ScheduleCursor {
+  WorkspaceName workspace;
+  Instant cursor;  // occurrences up to and including it are in the ledger
+  std::int64_t config_version = 0;
+};
+
+struct ConfigChange {
+  WorkspaceName workspace;
+  std::string change_type;  // "created", "updated", "detached", "returned", "removed"
+  std::string old_config;   // normalised JSON, "" = none
+  std::string new_config;
+  std::string changed_by;
+  Instant changed_at;
+};
+
+// --- planning ------------------------------------------------------------------------------------
+
+// One leader's decision about one workspace.
+struct PlanCommit {
+  WorkspaceName workspace;
+  std::int64_t config_version = 0;   // the definition it was computed from
+  std::optional<Instant> new_cursor; // absent: a decision that no occurrence caused (change, ttl)
+  std::vector<Occurrence> occurrences;
+  std::optional<NewRun> run;
+  std::optional<Instant> clear_ttl;  // the ttl that this decision consumed
+  bool clear_retry = false;          // the destroy retry that this decision consumed
+};
+
+// --- runs ----------------------------------------------------------------------------------------
+
+enum class WhenBusy {
+  kRefuse,     // kConflict that names the active or queued run
+  kSupersede,  // replace the queued run of the slot, wait for the active one
+};
+
+struct ClaimRequest {
+  InstanceId instance;
+  Incarnation incarnation;
+  ClaimId claim;  // fresh; find_claim() answers after a lost reply
+  std::optional<LeaderFence> fence;  // required with execution = leader
+  Instant now;
+  Duration lease = std::chrono::seconds(150);
+};
+
+struct ClaimedRun {
+  Run run;
+  AttemptFence fence;
+  std::int64_t base_state = 0;  // number of the state version at the claim; 0 = none
+  std::string lock_file;        // the stored .terraform.lock.hcl, "" = none
+};
+
+struct HeartbeatAnswer {
+  bool cancel_requested = false;
+};
+
+// A state body found after the attempt had ended, with the rule of check_recovered_state.
+struct RecoveredState {
+  StateMeta meta;
+  std::string body;
+};
+
+struct Interruption {
+  RunId run;
+  Attempt attempt;
+  std::int64_t heartbeat_seq = 0;  // compare-and-set: a heartbeat since then wins
+  std::string reason;
+  std::vector<RecoveredState> recovered;  // oldest first
+  std::string hold_reason;                // not empty: hold the workspace for a person, do not resume
+};
+
+struct InterruptionOutcome {
+  RunStatus run_status = RunStatus::kQueued;
+  std::string sentence;  // what was done and why, for log and run
+};
+
+struct RunFilter {
+  std::optional<WorkspaceName> workspace;
+  std::vector<RunStatus> statuses;  // empty = all
+  std::optional<RunId> before;      // page: only runs older than this
+  int limit = 50;
+};
+
+struct LogChunk {
+  Attempt attempt;
+  std::int64_t offset = 0;  // byte position in that attempt's log
+  std::string text;
+};
+
+// --- the rest ------------------------------------------------------------------------------------
+
+struct OccurrenceFilter {
+  std::optional<WorkspaceName> workspace;
+  std::optional<Instant> from, to;
+  int limit = 100;  // newest first
+};
+
+struct AuditEvent {
+  Instant at;
+  std::string actor;   // "uid:0", "gid:provisioner uid:1000"
+  std::string action;  // "workspace.deploy"
+  std::string target;
+  std::string outcome;  // "accepted", "refused: ..."
+};
+
+struct RetentionPolicy {
+  Duration runs = std::chrono::hours(24 * 90);  // runs with their logs, and the ledger
+  Duration state_versions = std::chrono::hours(24 * 30);
+  std::int64_t least_state_versions = 50;
+};
+
+struct PruneReport {
+  std::int64_t runs = 0, occurrences = 0, state_versions = 0, bundles = 0;
+};
+
+// Something committed that others may wait for. A hint to look sooner, never the only way to know.
+struct Change {
+  enum class Topic { kWorkspace, kRun, kLog, kCancel, kLeadership };
+  Topic topic = Topic::kWorkspace;
+  std::string key;  // workspace name, run id
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+
+  // Called on the loop after commits. Ends when the returned token is destroyed.
+  using Subscription = std::shared_ptr<void>;
+  virtual Subscription subscribe(std::function<void(const Change&)> on_change) = 0;
+
+  // "sqlite 3.40.1, schema 1", for doctor and cluster status.
+  virtual std::string describe() const = 0;
+
+  // Leadership. A claim is a compare-and-set on what `leadership` returned: kConflict when somebody
+  // else was first. All writes that take a LeaderFence fail with kFenced when it is not current.
+  virtual Task<Result<Leadership>> leadership() = 0;
+  virtual Task<Result<Leadership>> claim_term(LeaderFence seen, ClaimId fresh, InstanceId me,
+                                              Instant now) = 0;
+  virtual Task<Status> resign(LeaderFence fence, Instant now) = 0;
+
+  virtual Task<Status> beat_instance(Instance instance) = 0;  // insert or update by id
+  virtual Task<Result<std::vector<Instance>>> instances() = 0;
+
+  // Settings of the whole cluster, e.g. "timezone". Returns the value that holds afterwards: the
+  // first writer's.
+  virtual Task<Result<std::string>> setting_or_insert(std::string key, std::string value) = 0;
+
+  // Configuration. `publish` of what is already current changes nothing and returns the row; it
+  // ends a detachment. The bundle must have been put before (kInvalid else).
+  virtual Task<Result<Workspace>> publish(Publication publication, Instant now) = 0;
+  virtual Task<Status> detach(WorkspaceName workspace, std::string by, Instant now) = 0;
+  virtual Task<Status> put_bundle(BundleHash hash, std::string content) = 0;
+  virtual Task<Result<std::string>> bundle(BundleHash hash) = 0;  // kNotFound
+  virtual Task<Result<std::vector<ConfigChange>>> config_changes(WorkspaceName workspace,
+                                                                 int limit) = 0;
+
+  virtual Task<Result<std::vector<Workspace>>> workspaces() = 0;  // by name
+  virtual Task<Result<Workspace>> workspace(WorkspaceName name) = 0;  // kNotFound
+  // Writes what people set: enabled, held, hold_until, hold_reason, ttl_expires_at, retry_at.
+  // kVersionConflict unless `row.version` is current; returns the row with its new version.
+  virtual Task<Result<Workspace>> update_workspace(Workspace row, Instant now) = 0;
+  // Forgets a workspace with its runs, ledger and states. kConflict while a run is active.
+  virtual Task<Status> remove_workspace(WorkspaceName name, std::string by, Instant now) = 0;
+
+  // Planning (leader only). The cursor, the occurrences and the queued run are one transaction.
+  // kFenced; kVersionConflict when config_version is not current or the cursor is not behind
+  // new_cursor. A queued run of the slot is superseded by `run`. Occurrences already in the ledger
+  // make the whole call fail with kConflict (I3).
+  virtual Task<Result<std::vector<ScheduleCursor>>> cursors() = 0;
+  virtual Task<Status> commit_plan(LeaderFence fence, PlanCommit plan, Instant now) = 0;
+  virtual Task<Result<std::vector<Occurrence>>> occurrences(OccurrenceFilter filter) = 0;
+
+  // Runs. Per slot one active and one queued. A plan run is in the slot too (it takes the lock).
+  // The same idempotency key returns the run that it made first.
+  virtual Task<Result<Run>> enqueue(NewRun run, WhenBusy when_busy) = 0;
+  virtual Task<Result<std::optional<ClaimedRun>>> claim_next(ClaimRequest request) = 0;
+  virtual Task<Result<std::optional<ClaimedRun>>> find_claim(ClaimId claim) = 0;
+  // Releases a queued run that waited for a dependency, or says what it waits for now. Leader only.
+  virtual Task<Status> set_waiting(LeaderFence fence, RunId run, std::string waiting_for) = 0;
+  // Writes of an attempt; kFenced once it is not the run's running attempt.
+  virtual Task<Status> register_attempt(AttemptFence fence, ProcessIdentity process) = 0;  // once
+  virtual Task<Result<HeartbeatAnswer>> heartbeat(AttemptFence fence, Instant lease_expires_at) = 0;
+  virtual Task<Status> append_log(AttemptFence fence, std::int64_t offset, std::string text) = 0;
+  // Ends the attempt, moves run and workspace (model/transitions.hpp), releases its state lock. With
+  // status kInterrupted it is resumed by after_interruption(). A repeated call with the same fence
+  // and status is ok (lost reply).
+  virtual Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now) = 0;
+  // Ends an attempt whose processes are dead or whose lease was seen to expire. kConflict when its
+  // heartbeat moved on or it has ended already. `fence` is required when another instance ended it.
+  virtual Task<Result<InterruptionOutcome>> interrupt_attempt(std::optional<LeaderFence> fence,
+                                                              Interruption interruption,
+                                                              Instant now) = 0;
+  virtual Task<Result<std::vector<AttemptRow>>> running_attempts() = 0;
+  virtual Task<Result<std::vector<AttemptRow>>> attempts(RunId run) = 0;
+  // A queued run ends at once; a running one gets the flag. kConflict when it has ended.
+  virtual Task<Result<Run>> request_cancel(RunId run, Instant now) = 0;
+  virtual Task<Result<Run>> run(RunId id) = 0;  // kNotFound
+  virtual Task<Result<std::vector<Run>>> runs(RunFilter filter) = 0;  // newest first
+  // Chunks after (attempt, offset), oldest first, at most `limit` bytes (but one chunk at least).
+  virtual Task<Result<std::vector<LogChunk>>> log(RunId run, Attempt attempt, std::int64_t offset,
+                                                  std::int64_t limit) = 0;
+
+  // tofu's state. `by` is a run's fence, or absent for a person's command (then `actor` counts).
+  // lock_state: nothing when it is (or was already) ours, else the lock that is in the way.
+  virtual Task<Result<std::optional<StateLock>>> lock_state(StateSlot slot,
+                                                            std::optional<AttemptFence> by,
+                                                            StateLock lock) = 0;
+  virtual Task<Status> unlock_state(StateSlot slot, std::optional<AttemptFence> by,
+                                    std::string lock_id) = 0;  // of no lock: ok
+  virtual Task<Result<std::optional<StateLock>>> state_lock(StateSlot slot) = 0;
+  // Whoever holds it. Returns what was released.
+  virtual Task<Result<std::optional<StateLock>>> force_unlock(StateSlot slot) = 0;
+  // kConflict with the reason of check_state_write; kFenced.
+  virtual Task<Result<StateVersion>> write_state(StateSlot slot, std::optional<AttemptFence> by,
+                                                 std::string lock_id, StateMeta meta,
+                                                 std::string body, std::string actor,
+                                                 Instant now) = 0;
+  // An administrator's push or rollback: only the lock is in its way (kConflict).
+  virtual Task<Result<StateVersion>> push_state(StateSlot slot, StateMeta meta, std::string body,
+                                                std::string actor, Instant now) = 0;
+  virtual Task<Result<std::optional<StateVersion>>> current_state(StateSlot slot) = 0;
+  virtual Task<Result<std::vector<StateVersion>>> state_versions(StateSlot slot) = 0;  // newest first
+  virtual Task<Result<std::string>> state_body(StateSlot slot, std::int64_t number) = 0;
+
+  virtual Task<Status> audit(AuditEvent event) = 0;
+  virtual Task<Result<PruneReport>> prune(RetentionPolicy policy, Instant now) = 0;
+};
+
+}  // namespace provisioner
