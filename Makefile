@@ -1,0 +1,49 @@
+# The front door. `make help` lists what it can do.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# CI=true machines and people share these; JOBS=1 for a machine with little memory.
+JOBS ?= $(shell nproc)
+RUN_DIR := build/run
+TOOLS_DIR := $(CURDIR)/build/tools
+# A tofu that `make deps` fetched is used only where the machine has neither tofu nor terraform.
+export PATH := $(PATH):$(TOOLS_DIR)
+
+.PHONY: help deps build run test test-fast bench fuzz lint format install clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+deps:  ## install what building, running and testing need (Debian packages; OpenTofu if there is no tofu)
+	@tools/deps
+
+build: deps  ## build build/release/bin/provisioner
+	@tools/build release
+
+run: build  ## serve the examples of examples/quickstart; everything is kept in build/run
+	@tools/run-quickstart $(RUN_DIR)
+
+test: deps  ## build, and run all tests (also under sanitizers)
+	@tools/test
+
+test-fast: deps  ## build, and run all tests of the release build only
+	@tools/build release && ctest --test-dir build/release --output-on-failure -j $(JOBS)
+
+bench: deps  ## measure, with a peer or the physical limit beside each figure
+	@tools/bench
+
+fuzz: deps  ## fuzz every target for FUZZ_SECONDS (60) each
+	@tools/fuzz
+
+lint: deps  ## clang-format and clang-tidy over everything
+	@tools/lint
+
+format:  ## reformat the sources
+	@git ls-files '*.cpp' '*.hpp' | xargs -r clang-format-19 -i
+
+install: build  ## install under PREFIX (/usr/local)
+	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
+
+clean:  ## remove what was built (build/run, with its state, stays)
+	@rm -rf build/release build/debug build/asan-ubsan build/tsan build/fuzz build/bench
