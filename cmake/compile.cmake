@@ -28,3 +28,7 @@ if(PROVISIONER_SANITIZE)
     -fsanitize=${PROVISIONER_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(compile_options INTERFACE -fsanitize=${PROVISIONER_SANITIZE})
 endif()
+if(PROVISIONER_FUZZ)
+  # Coverage feedback in every room; the targets themselves link libFuzzer's main.
+  target_compile_options(compile_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
