@@ -83,6 +83,7 @@ class Timeline {
  private:
   // True if `a` stands before `b` in the order above.
   bool precedes(const TimelinePoint& a, const TimelinePoint& b) const;
+  std::optional<TimelinePoint> next_of(std::size_t rule, Instant after) const;
 
   std::vector<TimelineRule> rules_;
   Zone zone_;

@@ -72,10 +72,19 @@ class Zone {
   const ZoneTable* table_;
 };
 
-// Whether the zone data of this system is read as it was meant: New York is UTC-5 in January and
-// UTC-4 in July 2026, and so on. Some images ship files that the library misreads silently. The
-// error (kCorrupt) says what is wrong and how to mend it.
-Status check_zone_data();
+// What must be so if the zone data is read as it was meant.
+struct KnownOffset {
+  std::string_view zone;
+  Instant at;
+  std::chrono::seconds offset;
+};
+
+// New York is UTC-5 in January and UTC-4 in July 2026, and so on.
+std::span<const KnownOffset> known_offsets();
+
+// Some images ship zone files that the library misreads silently. The error (kCorrupt) says what is
+// wrong and how to mend it; the daemon then refuses to start.
+Status check_zone_data(std::span<const KnownOffset> known = known_offsets());
 
 // The zone this process runs in: $TZ, else what /etc/localtime points to, else UTC if there is no
 // such file. kInvalid if that is not a zone of the IANA data.
