@@ -1,0 +1,124 @@
+// The daemon's settings: flag > environment > provisioner.toml > default, checked as a whole.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/time.hpp"
+
+namespace provisioner {
+
+// Where a server listens. Port 0 picks a free one.
+struct ListenAddress {
+  std::string host;  // a name or an address, IPv6 without brackets
+  std::uint16_t port = 0;
+
+  friend bool operator==(const ListenAddress&, const ListenAddress&) = default;
+};
+
+// "127.0.0.1:8080", "[::1]:8080", ":8080" (all interfaces) or "off".
+Result<std::optional<ListenAddress>> parse_listen_address(std::string_view text);
+
+// What the schedule means for a workspace that the store never saw.
+enum class FirstSeen { kLookBack, kWait };
+
+// Plain values. Defaults, names and meanings: setting_table().
+struct Settings {
+  std::filesystem::path config_dir, state_dir, log_dir, workspaces_dir;
+  std::optional<ListenAddress> listen;  // absent: the unix socket only
+  std::optional<ListenAddress> metrics_listen;
+  InstanceId instance_id;
+  Duration change_settle{};
+
+  struct {
+    std::string format;  // "auto", "text", "json"
+    std::string level;   // "debug", "info", "warning", "error"
+  } log;
+
+  struct {
+    std::string timezone;  // IANA name; "" = the system's at the first start
+    FirstSeen first_seen = FirstSeen::kLookBack;
+  } scheduler;
+
+  struct {
+    std::string binary;  // "" = found on PATH
+    std::string user;    // "" = the daemon's own
+    std::filesystem::path plugin_cache;
+  } tofu;
+
+  struct {
+    std::int64_t capacity = 0;  // runs at a time
+  } execution;
+
+  struct {
+    Duration lease{}, heartbeat{}, stop_allowance{};
+  } runs;
+
+  // Patterns of variable names (config/environment.hpp).
+  struct {
+    std::vector<std::string> pass;       // to tofu and custom commands
+    std::vector<std::string> pass_jobs;  // to jobs
+  } environment;
+
+  struct {
+    Duration runs{}, state_versions{};
+    std::int64_t least_state_versions = 0;
+  } retention;
+
+  struct {
+    Duration timeout{};
+  } shutdown;
+};
+
+// One row of the table that drives parsing, flags, `config show` and the documentation.
+struct SettingInfo {
+  std::string_view key;           // in provisioner.toml: "runs.lease"; "" = not there
+  std::string_view flag;          // of `serve`, without dashes: "runs-lease"
+  std::string_view variable;      // "PROVISIONER_RUNS_LEASE"
+  std::string_view default_text;  // for people: "150s", "the host's name"
+  std::string_view description;   // a sentence without its full stop
+};
+std::span<const SettingInfo> setting_table();
+
+// docs/settings.md, generated.
+std::string settings_table_markdown();
+
+// Where a value came from, for `config show`.
+struct SettingOrigin {
+  std::string key;     // the key, or the flag of a setting that has none
+  std::string value;   // as it would be written in provisioner.toml, without quotes
+  std::string origin;  // "default", "flag --runs-lease", "environment PROVISIONER_RUNS_LEASE",
+                       // "/etc/provisioner/provisioner.toml line 3"
+};
+
+struct LoadedSettings {
+  Settings settings;
+  std::vector<SettingOrigin> origins;  // in the order of the table
+  std::vector<std::string> warnings;   // e.g. an unknown PROVISIONER_ variable
+};
+
+// Everything outside that settings depend on, so that a test can say it.
+struct SettingSources {
+  std::map<std::string, std::string> flags;        // by SettingInfo::flag
+  std::map<std::string, std::string> environment;  // the process's
+  std::string host_name;
+  unsigned cores = 1;
+};
+
+// This process's environment, host name and cores, with the given flags.
+SettingSources process_setting_sources(std::map<std::string, std::string> flags);
+
+// Reads provisioner.toml of the config directory, if it is there. kInvalid with a text that says
+// what to mend: unknown keys name the nearest one, relations between values name both. Settings of
+// stores that this build lacks (DATABASE_HOST, ETCD_ENDPOINTS, ...) are refused, never ignored.
+Result<LoadedSettings> load_settings(const SettingSources& sources);
+
+}  // namespace provisioner
