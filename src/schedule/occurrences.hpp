@@ -14,14 +14,14 @@
 
 namespace provisioner {
 
-struct Occurrence {
+struct CronTime {
   Instant at;
   // Minutes since 1970-01-01 00:00 on the local clock, as the expression names it. For a time that
   // was moved out of a gap this lies before what the clocks show at `at`; of several that became
   // one it is the last.
   std::int64_t local_minute = 0;
 
-  friend bool operator==(const Occurrence&, const Occurrence&) = default;
+  friend bool operator==(const CronTime&, const CronTime&) = default;
 };
 
 // The first occurrence strictly after `after`. nullopt does not happen today: an expression that
@@ -40,9 +40,9 @@ Result<std::int64_t> count_occurrences(const CronExpression& cron, const Zone& z
                                        Instant after, Instant until);
 
 // The same with the local time, for ordering. nullopt: beyond the zone data, or none since 1970.
-std::optional<Occurrence> find_next(const CronExpression& cron, const Zone& zone, DstPolicy dst,
+std::optional<CronTime> find_next(const CronExpression& cron, const Zone& zone, DstPolicy dst,
                                     Instant after);
-std::optional<Occurrence> find_previous(const CronExpression& cron, const Zone& zone, DstPolicy dst,
+std::optional<CronTime> find_previous(const CronExpression& cron, const Zone& zone, DstPolicy dst,
                                         Instant before_or_at);
 
 }  // namespace provisioner

@@ -33,7 +33,7 @@ struct TimelineRule {
 struct TimelinePoint {
   Instant at;
   std::size_t rule = 0;           // index into Timeline::rules()
-  std::int64_t local_minute = 0;  // Occurrence::local_minute
+  std::int64_t local_minute = 0;  // CronTime::local_minute
 
   friend bool operator==(const TimelinePoint&, const TimelinePoint&) = default;
 };
