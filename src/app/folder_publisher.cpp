@@ -1,0 +1,199 @@
+#include "app/folder_publisher.hpp"
+
+#include <fmt/format.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/deferred.hpp>
+#include <boost/asio/experimental/parallel_group.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+#include "config/folders.hpp"
+#include "runtime/first_of.hpp"
+
+namespace provisioner {
+namespace {
+
+// Enough for the store to commit many publications together, few enough to keep bundles in memory.
+constexpr std::size_t kAtOnce = 16;
+
+constexpr Duration kFullScanEvery = std::chrono::minutes(10);
+
+}  // namespace
+
+FolderPublisher::FolderPublisher(boost::asio::any_io_executor loop, Clock& clock, Offload& offload,
+                                 Store& store, Logger log, ContentScan scan,
+                                 FolderPublisherOptions options)
+    : loop_(std::move(loop)),
+      clock_(clock),
+      offload_(offload),
+      store_(store),
+      log_(std::move(log)),
+      scan_(std::move(scan)),
+      options_(std::move(options)),
+      settling_(options_.settle) {}
+
+Task<Status> FolderPublisher::publish_all() {
+  auto scan = co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
+  if (!scan) co_return std::unexpected(scan.error());
+  auto rows = co_await store_.workspaces();
+  if (!rows) co_return fail("reading the workspaces from the store", rows.error());
+  published_.clear();
+  for (const auto& row : *rows) {
+    if (!row.detached) published_[row.name] = row.current;
+  }
+
+  std::set<std::string> present;
+  for (const auto& problem : scan->problems) {
+    present.insert(problem.folder);
+    report_problem(problem.folder, problem.message);
+  }
+  for (const auto& name : scan->workspaces) present.insert(name.value);
+  co_await publish_some(scan->workspaces);
+  co_return co_await detach_missing(present);
+}
+
+Task<> FolderPublisher::publish_some(const std::vector<WorkspaceName>& names) {
+  namespace asio = boost::asio;
+  for (std::size_t first = 0; first < names.size(); first += kAtOnce) {
+    const auto one = [this](WorkspaceName name) -> Task<> {
+      const std::string folder = name.value;
+      auto done = co_await publish_folder(std::move(name));
+      if (done) {
+        if (problems_.erase(folder) > 0) log_.info("workspace is valid again", {{"workspace", folder}});
+      } else if (done.error().kind == ErrorKind::kUnavailable) {
+        settling_.touch(folder, clock_.boot_now());
+      } else {
+        report_problem(folder, done.error().message);
+      }
+    };
+    std::vector<decltype(asio::co_spawn(loop_, one(WorkspaceName()), asio::deferred))> batch;
+    for (std::size_t i = first; i < std::min(first + kAtOnce, names.size()); ++i) {
+      batch.push_back(asio::co_spawn(loop_, one(names[i]), asio::deferred));
+    }
+    co_await asio::experimental::make_parallel_group(std::move(batch))
+        .async_wait(asio::experimental::wait_for_all(), asio::use_awaitable);
+  }
+}
+
+Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
+  auto loaded = co_await offload_.run(
+      [dir = options_.workspaces_dir, name, scan = scan_] { return load_workspace(dir, name, scan); });
+  if (!loaded) co_return std::unexpected(loaded.error());
+  included_[name.value] = loaded->included;
+  if (watcher_ != nullptr) watcher_->watch_also(name.value, loaded->included);
+
+  const auto known = published_.find(name);
+  if (known != published_.end() && known->second == loaded->definition) co_return Status();
+  for (const auto& warning : loaded->warnings) {
+    log_.warning(warning, {{"workspace", name.value}});
+  }
+  const Instant now = clock_.now();
+  Publication publication{
+      .workspace = name,
+      .definition = loaded->definition,
+      .enabled = loaded->spec.enabled,
+      .template_name = loaded->spec.template_name.value_or(""),
+      .description = loaded->spec.description,
+      .changed_by = options_.reporter,
+      .first_cursor = options_.first_cursor(loaded->spec, now),
+      .schedule_hash = loaded->schedule_hash,
+  };
+  if (auto put = co_await store_.put_bundle(loaded->definition.bundle, std::move(loaded->bundle)); !put) {
+    co_return fail(fmt::format("storing the content of workspace {}", name.value), put.error());
+  }
+  auto row = co_await store_.publish(std::move(publication), now);
+  if (!row) co_return fail(fmt::format("publishing workspace {}", name.value), row.error());
+  published_[name] = row->current;
+  log_.info(known == published_.end() ? "workspace loaded" : "workspace changed",
+            {{"workspace", name.value}, {"bundle", row->current.bundle.value.substr(0, 12)}});
+  co_return Status();
+}
+
+Task<Status> FolderPublisher::detach_missing(const std::set<std::string>& present) {
+  std::vector<WorkspaceName> missing;
+  for (const auto& [name, definition] : published_) {
+    if (!present.contains(name.value)) missing.push_back(name);
+  }
+  for (const auto& name : missing) {
+    if (auto done = co_await store_.detach(name, options_.reporter, clock_.now()); !done) {
+      co_return fail(fmt::format("detaching workspace {}", name.value), done.error());
+    }
+    published_.erase(name);
+    log_.warning(fmt::format("the folder of workspace {} has vanished: it is detached, keeps its last "
+                             "content and its destroy schedule; 'workspace remove' forgets it",
+                             name.value),
+                 {{"workspace", name.value}});
+  }
+  std::erase_if(problems_, [&](const auto& problem) { return !present.contains(problem.first); });
+  co_return Status();
+}
+
+void FolderPublisher::report_problem(const std::string& folder, const std::string& message) {
+  auto& known = problems_[folder];
+  if (known == message) return;
+  known = message;
+  log_.error(message, {{"workspace", folder}});
+}
+
+Task<> FolderPublisher::take(const std::set<std::string>& folders) {
+  auto scan = co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
+  if (!scan) {
+    report_problem("", scan.error().message);
+    co_return;
+  }
+  std::set<std::string> present;
+  std::vector<WorkspaceName> changed;
+  for (const auto& name : scan->workspaces) {
+    present.insert(name.value);
+    if (folders.contains(name.value)) changed.push_back(name);
+  }
+  for (const auto& problem : scan->problems) {
+    present.insert(problem.folder);
+    if (folders.contains(problem.folder)) report_problem(problem.folder, problem.message);
+  }
+  co_await publish_some(changed);
+  // Only folders that were quiet for the settling time count as vanished, not one that an editor or
+  // a deployment tool is replacing right now.
+  std::set<std::string> kept = present;
+  for (const auto& [name, definition] : published_) {
+    if (!folders.contains(name.value)) kept.insert(name.value);
+  }
+  if (auto done = co_await detach_missing(kept); !done) {
+    log_.error(done.error().message);
+    for (const auto& folder : folders) settling_.touch(folder, clock_.boot_now());
+  }
+}
+
+Task<> FolderPublisher::run(std::unique_ptr<FolderWatcher> watcher) {
+  watcher_ = watcher.get();
+  for (const auto& [folder, paths] : included_) watcher_->watch_also(folder, paths);
+  if (!watcher_->trouble().empty()) log_.warning(watcher_->trouble());
+
+  BootInstant next_scan = clock_.boot_now() + kFullScanEvery;
+  while ((co_await boost::asio::this_coro::cancellation_state).cancelled() ==
+         boost::asio::cancellation_type::none) {
+    FolderChanges changes;
+    const BootInstant wake = std::min(next_scan, settling_.next_due().value_or(next_scan));
+    co_await first_of(
+        [](FolderWatcher& w, FolderChanges& into) -> Task<> { into = co_await w.next(); }(*watcher_,
+                                                                                        changes),
+        clock_.sleep_until(wake));
+    const BootInstant now = clock_.boot_now();
+    for (const auto& folder : changes.folders) settling_.touch(folder, now);
+    if (changes.everything || now >= next_scan) {
+      for (const auto& [name, definition] : published_) settling_.touch(name.value, now);
+      auto scan =
+          co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
+      if (scan) {
+        for (const auto& name : scan->workspaces) settling_.touch(name.value, now);
+        for (const auto& problem : scan->problems) settling_.touch(problem.folder, now);
+      }
+      next_scan = now + kFullScanEvery;
+    }
+    const auto due = settling_.take_due(clock_.boot_now());
+    if (!due.empty()) co_await take({due.begin(), due.end()});
+  }
+}
+
+}  // namespace provisioner

@@ -1,0 +1,73 @@
+// Publishes what the folders of workspaces/ say: folder -> parse -> bundle -> store.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "config/loader.hpp"
+#include "config/settling.hpp"
+#include "config/watch.hpp"
+#include "model/workspace_spec.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/offload.hpp"
+#include "runtime/task.hpp"
+#include "store/store.hpp"
+#include "telemetry/log.hpp"
+
+namespace provisioner {
+
+struct FolderPublisherOptions {
+  std::filesystem::path workspaces_dir;
+  Duration settle;                   // a folder is read when it was quiet for so long
+  std::string reporter;              // for config_changes: "instance host-1"
+  // Where the cursor of a workspace starts that the store never saw.
+  std::function<Instant(const WorkspaceSpec&, Instant now)> first_cursor;
+};
+
+// A broken folder keeps its last good configuration and is logged; the others are not affected. A
+// vanished one is detached, never removed. Loop only.
+class FolderPublisher {
+ public:
+  FolderPublisher(boost::asio::any_io_executor loop, Clock& clock, Offload& offload, Store& store,
+                  Logger log, ContentScan scan, FolderPublisherOptions options);
+
+  // Reads every folder once, without settling. kNotFound, kDenied when workspaces/ cannot be read:
+  // then nothing is detached.
+  Task<Status> publish_all();
+
+  // Watches and publishes until cancelled; looks at everything every ten minutes, in case a change
+  // was not noticed. Call publish_all() first.
+  Task<> run(std::unique_ptr<FolderWatcher> watcher);
+
+  // What is wrong with which folder at present, as sentences.
+  const std::map<std::string, std::string>& problems() const { return problems_; }
+
+ private:
+  Task<Status> publish_folder(WorkspaceName name);
+  Task<> publish_some(const std::vector<WorkspaceName>& names);
+  Task<> take(const std::set<std::string>& folders);
+  Task<Status> detach_missing(const std::set<std::string>& present);
+  void report_problem(const std::string& folder, const std::string& message);
+
+  boost::asio::any_io_executor loop_;
+  Clock& clock_;
+  Offload& offload_;
+  Store& store_;
+  Logger log_;
+  ContentScan scan_;
+  FolderPublisherOptions options_;
+  Settling settling_;
+  FolderWatcher* watcher_ = nullptr;
+  std::map<std::string, std::string> problems_;
+  std::map<std::string, std::vector<std::filesystem::path>> included_;
+  std::map<WorkspaceName, Definition> published_;  // what the store has, where not detached
+};
+
+}  // namespace provisioner

@@ -1,0 +1,55 @@
+// The daemon's API, one blocking call at a time: what a command line needs.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "base/error.hpp"
+#include "base/time.hpp"
+#include "http/client.hpp"
+
+namespace provisioner::cli {
+
+struct ApiAddress {
+  http::Endpoint endpoint;
+  std::string token;  // "" = none
+  std::string shown;  // for messages: the socket's path or the URL
+};
+
+// PROVISIONER_URL with PROVISIONER_TOKEN, else $PROVISIONER_STATE_DIR/provisioner.sock.
+Result<ApiAddress> find_api(const std::map<std::string, std::string>& environment);
+
+// Not thread-safe. Errors: kUnavailable when the daemon cannot be reached (says where it was looked
+// for and how to start it); an error answer of the daemon becomes an Error of the fitting kind with
+// the answer's own sentence.
+class ApiClient {
+ public:
+  explicit ApiClient(ApiAddress address);
+
+  // The body of a successful answer.
+  Result<std::string> get(const std::string& target);
+  Result<std::string> send(const std::string& method, const std::string& target,
+                           const std::string& json_body = "");
+
+  // Follows server-sent events until `on_event(name, id, data)` returns false or the daemon ends the
+  // stream. Interrupted by SIGINT: kCancelled.
+  Status follow(const std::string& target,
+                const std::function<bool(std::string_view name, std::string_view id,
+                                         std::string_view data)>& on_event);
+
+ private:
+  Result<http::Response> call(http::Request request);
+  http::Request request(const std::string& method, const std::string& target) const;
+
+  ApiAddress address_;
+  boost::asio::io_context loop_{1};
+  http::Client client_;
+};
+
+// A path segment or query value, percent-encoded.
+std::string encoded(std::string_view text);
+
+}  // namespace provisioner::cli
