@@ -19,7 +19,7 @@ target_compile_definitions(compile_options INTERFACE
   BOOST_ASIO_DISABLE_BOOST_COROUTINE
   # What the libraries' own targets define. It stands here so that all targets can share one
   # precompiled header; the shared libraries were built with the same.
-  FMT_SHARED USE_OS_TZDB=1 ONLY_C_LOCALE=1 HAS_STRING_VIEW=1 TOML_HEADER_ONLY=0 TOML_SHARED_LIB=1)
+  FMT_SHARED PROVISIONER_VERSION="${PROJECT_VERSION}" USE_OS_TZDB=1 ONLY_C_LOCALE=1 HAS_STRING_VIEW=1 TOML_HEADER_ONLY=0 TOML_SHARED_LIB=1)
 target_include_directories(compile_options INTERFACE ${CMAKE_SOURCE_DIR}/src)
 target_link_options(compile_options INTERFACE -fuse-ld=lld-19)
 

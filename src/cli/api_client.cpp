@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
@@ -123,6 +125,7 @@ Status ApiClient::follow(const std::string& target,
   std::string refusal;  // the body of an answer that is no event stream
   loop_.restart();
   boost::asio::signal_set interrupt(loop_, SIGINT);
+  boost::asio::cancellation_signal stop;
   boost::asio::co_spawn(
       loop_,
       [&]() -> Task<> {
@@ -131,18 +134,19 @@ Status ApiClient::follow(const std::string& target,
           return parser.feed(chunk, on_event);
         });
       },
-      [&](std::exception_ptr thrown) {
+      boost::asio::bind_cancellation_slot(stop.slot(), [&](std::exception_ptr thrown) {
         bug = thrown;
         interrupt.cancel();
-      });
+      }));
   interrupt.async_wait([&](boost::system::error_code cancelled, int) {
     if (cancelled) return;
     interrupted = true;
-    loop_.stop();
+    stop.emit(boost::asio::cancellation_type::terminal);
   });
   loop_.run();
-  if (bug) std::rethrow_exception(bug);
+  // A cancelled read may end as an exception or as an error; either way the user asked for it.
   if (interrupted) return fail(ErrorKind::kCancelled, "interrupted");
+  if (bug) std::rethrow_exception(bug);
   if (!*answer) return std::unexpected(answer->error());
   if ((*answer)->status >= 300) {
     http::Response whole = **answer;

@@ -1,0 +1,112 @@
+#include "cli/command_line.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <string_view>
+
+#include "cli/exit_code.hpp"
+#include "cli/session.hpp"
+#include "config/settings.hpp"
+
+extern char** environ;
+
+namespace provisioner::cli {
+namespace {
+
+std::map<std::string, std::string> process_environment() {
+  std::map<std::string, std::string> variables;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text = *entry;
+    const auto equals = text.find('=');
+    if (equals != std::string_view::npos) {
+      variables.emplace(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  return variables;
+}
+
+// Every setting of the table is a flag of `serve`.
+void add_serve_command(CLI::App& root, Session& session, const Programs& programs,
+                       std::map<std::string, std::string>& flags) {
+  CLI::App* serve = root.add_subcommand("serve", "run the daemon");
+  for (const auto& setting : setting_table()) {
+    if (setting.flag.empty()) continue;
+    const std::string name(setting.flag);
+    serve
+        ->add_option_function<std::string>(
+            "--" + name, [&flags, name](const std::string& value) { flags[name] = value; },
+            fmt::format("{} [{}; {}]", setting.description, setting.variable, setting.default_text))
+        ->type_name("");
+  }
+  serve->callback([&] { session.code = programs.serve(flags); });
+}
+
+void add_version_command(CLI::App& root, Session& session) {
+  CLI::App* command = root.add_subcommand("version", "print the version");
+  add_output_option(*command, session);
+  command->callback([&session] {
+    if (!session.printed(fmt::format(R"({{"version":"{}"}})", version()))) {
+      fmt::print("provisioner {}\n", version());
+    }
+  });
+}
+
+}  // namespace
+
+const char* version() { return PROVISIONER_VERSION; }
+
+int run_command_line(int argc, const char* const* argv, const Programs& programs) {
+  Session session;
+  session.environment = process_environment();
+  std::map<std::string, std::string> serve_flags;
+
+  CLI::App root("Provisioner schedules OpenTofu workspaces.", "provisioner");
+  root.set_version_flag("--version", fmt::format("provisioner {}", version()));
+  root.set_help_all_flag("--help-all", "print the help of every command");
+  root.require_subcommand(1);
+  root.footer(
+      "Exit codes: 0 done, 1 the operation failed, 2 usage, 3 not found, 4 conflict or busy,\n"
+      "5 the daemon cannot be reached.");
+
+  const bool is_workspacectl =
+      argc > 0 && std::filesystem::path(argv[0]).filename() == "workspacectl";
+  if (is_workspacectl) {
+    root.name("workspacectl");
+    root.description("Deploys, destroys and shows workspaces.");
+    session.yes = true;  // the old name proceeds without asking, as it always did
+    add_workspace_commands(root, session);
+  } else {
+    add_serve_command(root, session, programs, serve_flags);
+    const auto noun = [&](const char* name, const char* description,
+                          void (*add)(CLI::App&, Session&)) {
+      CLI::App* command = root.add_subcommand(name, description);
+      command->require_subcommand(1);
+      add(*command, session);
+    };
+    noun("workspace", "deploy, destroy and show workspaces", add_workspace_commands);
+    noun("run", "show and cancel runs", add_run_commands);
+    noun("schedule", "preview and explain schedules", add_schedule_commands);
+    noun("state", "tofu's states: versions, rollback, push, pull, unlock", add_state_commands);
+    noun("cluster", "instances and leadership", add_cluster_commands);
+    noun("config", "show and check settings", add_config_commands);
+    add_doctor_command(root, session);
+    add_tofu_command(root, session);
+    add_completion_command(root, session);
+    add_version_command(root, session);
+  }
+
+  try {
+    root.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = root.exit(error);
+    return code == 0 ? kDone : kUsage;
+  }
+  return session.code;
+}
+
+}  // namespace provisioner::cli

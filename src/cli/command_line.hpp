@@ -1,0 +1,22 @@
+// Every command of `provisioner`, from arguments to exit code.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <string>
+
+namespace provisioner::cli {
+
+// What only the composition (app/) can do.
+struct Programs {
+  std::function<int(std::map<std::string, std::string> flags)> serve;
+};
+
+// Runs the command that the arguments name and returns the exit code (exit_code.hpp). Invoked as
+// `workspacectl` it takes the verbs of `workspace` directly.
+int run_command_line(int argc, const char* const* argv, const Programs& programs);
+
+// The version of this build: "0.1.0".
+const char* version();
+
+}  // namespace provisioner::cli

@@ -1,0 +1,52 @@
+#include "cli/session.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "cli/yaml.hpp"
+
+namespace provisioner::cli {
+
+Result<ApiClient*> Session::api() {
+  if (!client_) {
+    auto address = find_api(environment);
+    if (!address) return std::unexpected(address.error());
+    client_ = std::make_unique<ApiClient>(std::move(*address));
+  }
+  return client_.get();
+}
+
+bool Session::printed(const std::string& json) const {
+  if (output == OutputFormat::kTable) return false;
+  const auto value = nlohmann::ordered_json::parse(json, nullptr, false);
+  if (value.is_discarded()) {
+    fmt::print("{}\n", json);
+  } else if (output == OutputFormat::kJson) {
+    fmt::print("{}\n", value.dump(2));
+  } else {
+    fmt::print("{}", to_yaml(value.dump()));
+  }
+  return true;
+}
+
+void add_output_option(CLI::App& command, Session& session) {
+  const std::map<std::string, OutputFormat> formats = {{"table", OutputFormat::kTable},
+                                                       {"json", OutputFormat::kJson},
+                                                       {"yaml", OutputFormat::kYaml}};
+  command.add_option("-o,--output", session.output, "table (default), json or yaml")
+      ->transform(CLI::CheckedTransformer(formats, CLI::ignore_case).description(""))
+      ->type_name("FORMAT");
+  command.add_flag_callback(
+      "--json", [&session] { session.output = OutputFormat::kJson; }, "the same as --output json");
+}
+
+void add_yes_option(CLI::App& command, Session& session) {
+  command.add_flag("-y,--yes", session.yes, "do not ask");
+}
+
+}  // namespace provisioner::cli
