@@ -153,7 +153,11 @@ std::string days_text(const CronFields& fields) {
   if (any_date && any_weekday) return lists_times(fields) ? " every day" : "";
   if (any_weekday) return fmt::format(" on {}", dates_text(fields));
   if (any_date) return fmt::format(" on {}", weekdays_text(fields));
-  return fmt::format(" on {}, only if it is {}", dates_text(fields), weekdays_text(fields));
+  return fmt::format(" on {}", dates_text(fields));  // explain() adds the weekdays
+}
+
+bool needs_both(const CronFields& fields) {
+  return !fields.either_day_field && fields.days != kAllDays && fields.weekday_days[0] != kAllDays;
 }
 
 }  // namespace
@@ -166,6 +170,7 @@ std::string explain(const CronExpression& cron) {
     const auto month = [](int value) { return std::string(kMonths[static_cast<unsigned>(value)]); };
     text += fmt::format(" in {}", enumerate(ranges(fields.months, month)));
   }
+  if (needs_both(fields)) text += fmt::format(", but only on {}", weekdays_text(fields));
   return text;
 }
 

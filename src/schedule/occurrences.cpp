@@ -47,7 +47,7 @@ std::int64_t second_of(Instant at) {
 
 Instant instant_of(std::int64_t second) { return Instant(std::chrono::seconds(second)); }
 
-Occurrence in_stretch(const ZoneStretch& stretch, std::int64_t minute) {
+CronTime in_stretch(const ZoneStretch& stretch, std::int64_t minute) {
   return {instant_of(minute * 60 - stretch.offset), minute};
 }
 
@@ -60,8 +60,8 @@ std::unexpected<Error> beyond(const CronExpression& cron, const Zone& zone) {
 
 }  // namespace
 
-std::optional<Occurrence> find_next(const CronExpression& cron, const Zone& zone, DstPolicy dst,
-                                    Instant after) {
+std::optional<CronTime> find_next(const CronExpression& cron, const Zone& zone, DstPolicy dst,
+                                  Instant after) {
   if (after >= kZoneDataEnd) return std::nullopt;
   const Rules rules(cron, dst);
   const auto stretches = zone.stretches();
@@ -79,8 +79,8 @@ std::optional<Occurrence> find_next(const CronExpression& cron, const Zone& zone
     window = rules.window(stretch);
     if (rules.moves_gap_of(stretch) && match * 60 >= stretch.gap_begin &&
         match * 60 < stretch.local_begin) {
-      return Occurrence{instant_of(stretch.begin),
-                        last_match(cron, floor_div(stretch.local_begin, 60))};
+      return CronTime{instant_of(stretch.begin),
+                      last_match(cron, floor_div(stretch.local_begin, 60))};
     }
     // A match found earlier still holds unless the clocks went back behind the start of its search,
     // or skipped it.
@@ -93,8 +93,8 @@ std::optional<Occurrence> find_next(const CronExpression& cron, const Zone& zone
   return in_stretch(stretches[i], match);
 }
 
-std::optional<Occurrence> find_previous(const CronExpression& cron, const Zone& zone, DstPolicy dst,
-                                        Instant before_or_at) {
+std::optional<CronTime> find_previous(const CronExpression& cron, const Zone& zone, DstPolicy dst,
+                                      Instant before_or_at) {
   if (before_or_at < kZoneDataBegin) return std::nullopt;
   const Rules rules(cron, dst);
   const auto stretches = zone.stretches();
@@ -107,7 +107,7 @@ std::optional<Occurrence> find_previous(const CronExpression& cron, const Zone& 
   while (match * 60 < window.from) {
     const ZoneStretch& stretch = stretches[i];
     if (rules.moves_gap_of(stretch) && match * 60 >= stretch.gap_begin) {
-      return Occurrence{instant_of(stretch.begin), match};
+      return CronTime{instant_of(stretch.begin), match};
     }
     if (i == 0) return std::nullopt;
     window = rules.window(stretches[--i]);

@@ -41,8 +41,8 @@ Result<std::int64_t> count_occurrences(const CronExpression& cron, const Zone& z
 
 // The same with the local time, for ordering. nullopt: beyond the zone data, or none since 1970.
 std::optional<CronTime> find_next(const CronExpression& cron, const Zone& zone, DstPolicy dst,
-                                    Instant after);
+                                  Instant after);
 std::optional<CronTime> find_previous(const CronExpression& cron, const Zone& zone, DstPolicy dst,
-                                        Instant before_or_at);
+                                      Instant before_or_at);
 
 }  // namespace provisioner

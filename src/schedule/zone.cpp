@@ -41,7 +41,7 @@ std::vector<ZoneStretch> read_stretches(const date::time_zone& zone) {
         std::min<std::int64_t>(info.end.time_since_epoch().count(), kEndSecond);
     const std::int64_t offset = info.offset.count();
     if (stretches.empty() || stretches.back().offset != offset) {
-      stretches.push_back({.begin = second, .offset = offset});
+      stretches.push_back({.begin = second, .end = second, .offset = offset});
     }
     stretches.back().end = end;  // names of zones may change while the offset stays
     second = end;
@@ -90,18 +90,22 @@ std::string lower(std::string_view text) {
   return result;
 }
 
+constexpr std::string_view kThisMachine = "localtime";  // means something else on every host
+
 // The name somebody meant: the right letters in the wrong case, a city without its continent, or a
-// typing error.
+// typing error. Abbreviations are near to each other whatever they mean (PST, EST): no guess.
 std::string suggestion(std::string_view wanted) {
   const std::string plain = lower(wanted);
   std::vector<std::string_view> names;
+  if (plain.empty()) return "";
   for (const date::time_zone& zone : date::get_tzdb().zones) {
     const std::string_view name = zone.name();
+    if (name == kThisMachine) continue;
     const std::string known = lower(name);
     if (known == plain || known.ends_with("/" + plain)) return std::string(name);
     names.push_back(name);
   }
-  return std::string(nearest(wanted, names));
+  return wanted.size() <= 4 ? "" : std::string(nearest(wanted, names));
 }
 
 std::unexpected<Error> unknown_zone(std::string_view wanted) {
@@ -115,8 +119,7 @@ std::unexpected<Error> unknown_zone(std::string_view wanted) {
 const date::time_zone* locate(std::string_view name) {
   const auto& zones = date::get_tzdb().zones;
   const auto found = std::ranges::find(zones, name, &date::time_zone::name);
-  // "localtime" is this machine's setting, not a zone that means the same elsewhere.
-  return found == zones.end() || name == "localtime" ? nullptr : &*found;
+  return found == zones.end() || name == kThisMachine ? nullptr : &*found;
 }
 
 // Loaded zones stay: there are at most some 600, and every Zone points to one.
