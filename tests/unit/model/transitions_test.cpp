@@ -75,7 +75,7 @@ TEST(Transitions, APlanChangesNothing) {
 }
 
 TEST(Transitions, AnInterruptedRunIsResumedUnlessItWasCancelledOrIsPoisonous) {
-  Run run = run_of(Operation::kDeploy);
+  auto run = run_of(Operation::kDeploy);
   EXPECT_EQ(after_interruption(run).status, RunStatus::kQueued);
   run.cancel_requested = true;
   EXPECT_EQ(after_interruption(run).status, RunStatus::kCancelled);
