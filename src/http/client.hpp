@@ -25,11 +25,16 @@ struct Endpoint {
   static Endpoint tcp(std::string host, std::uint16_t port) { return {"", std::move(host), port}; }
   // "unix:///run/x.sock", "http://127.0.0.1:8080". https comes with TLS.
   static Result<Endpoint> parse(std::string_view url);
+
+  std::string to_string() const;  // as parse() reads it
 };
 
-// Keeps one connection alive between calls and reconnects when it was closed meanwhile. One request
-// at a time. Errors: kUnavailable when the connection could not be made (nothing was sent),
-// kAmbiguous when it broke after sending, kTimeout. A status such as 404 is a Response, no error.
+// Keeps one connection alive between calls. When a kept connection turns out to be closed before
+// anything of the reply has arrived, the request is sent once more over a new one. One request at a
+// time (kInternal else); cancelling a call closes the connection. Loop only.
+// Errors: kUnavailable when the connection could not be made (nothing was sent), kAmbiguous when it
+// broke after sending, kTimeout (a slow look-up of a host's name can overrun it). A status such as
+// 404 is a Response, no error.
 class Client {
  public:
   Client(boost::asio::any_io_executor loop, Endpoint endpoint);
@@ -37,14 +42,15 @@ class Client {
 
   Task<Result<Response>> send(Request request, Duration timeout);
 
-  // Hands the body over piece by piece as it arrives, for logs and server-sent events; the returned
-  // Response has no body. `timeout` bounds the wait for the head only. `on_chunk` returns false to stop.
+  // Hands the body of a 2xx reply over piece by piece as it arrives, for logs and server-sent
+  // events; the returned Response then has no body. Others come whole, as from send(). `timeout`
+  // bounds the wait for the head only. `on_chunk` returns false to stop.
   Task<Result<Response>> stream(Request request, Duration timeout,
                                 std::function<bool(std::string_view)> on_chunk);
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::shared_ptr<State> state_;
 };
 
 }  // namespace provisioner::http

@@ -33,8 +33,9 @@ struct Request {
   Headers headers;
   std::string body;
   std::optional<PeerCredentials> peer;  // server side, unix sockets only
+  std::string remote_address;           // server side, TCP only: "127.0.0.1", "::1"
 
-  std::string path() const;  // decoded, without the query
+  std::string path() const;                                       // decoded, without the query
   std::optional<std::string> query(std::string_view name) const;  // decoded
   std::string header(std::string_view name) const;                // "" when absent
 };
@@ -53,5 +54,10 @@ struct Response {
 
 Response text_response(int status, std::string body);
 Response json_response(int status, std::string json);
+
+// Escapes what may not stand in a path segment or a query value: "a/b c" -> "a%2Fb%20c".
+std::string encode_component(std::string_view text);
+
+std::string_view reason_phrase(int status);  // "Not Found"; "Status" for an unknown one
 
 }  // namespace provisioner::http

@@ -19,24 +19,36 @@ using Handler = std::function<Task<Response>(Request)>;
 struct ServerLimits {
   std::uint64_t header_bytes = 64 * 1024;
   std::uint64_t body_bytes = 96ull * 1024 * 1024;  // a 64 MB bundle or a large state, with room
-  std::chrono::seconds idle{60};
+  std::size_t connections = 1024;                  // more wait in the kernel's queue
+  // Ends a connection that waits for its next request, brings its header too slowly, or moves less
+  // than 256 KiB of a body in this time.
+  std::chrono::milliseconds idle{60'000};
 };
 
 // Owns its listeners and connections. Sockets are CLOEXEC. A handler that throws is a bug: the
-// client gets 500 and the connection is closed.
+// client gets 500, the connection is closed, and `report_bug` is told. Requests of one connection
+// are handled one after the other, those of several at the same time. Loop only.
+//
+// What the handler refers to must outlive drain(), or the loop's last step.
 class Server {
  public:
-  Server(boost::asio::any_io_executor loop, Handler handler, ServerLimits limits = {});
-  ~Server();  // closes everything at once
+  using ReportBug = std::function<void(const std::string& what)>;
 
-  // Port 0 picks a free one. Returns the port. kConflict: the address is in use (names it).
+  Server(boost::asio::any_io_executor loop, Handler handler, ServerLimits limits = {},
+         ReportBug report_bug = nullptr);
+  ~Server();  // closes everything at once and cancels the handlers
+
+  // Port 0 picks a free one. Returns the port. kConflict: the address is in use (names it). Looks
+  // up a host name, so it may block: for the start of a program.
   Result<std::uint16_t> listen_tcp(const std::string& host, std::uint16_t port);
 
-  // Replaces a stale socket file; the file gets `mode`. The caller knows that no other daemon lives.
+  // Replaces a stale socket file; the file gets `mode` before anybody can connect. The caller knows
+  // that no other daemon lives. kConflict when something else than a socket stands there. The file
+  // is removed at the end.
   Status listen_unix(const std::filesystem::path& path, unsigned mode);
 
-  // Closes the listeners, lets requests in flight finish until `deadline` on the given clock's
-  // terms is over (the caller races this Task against its deadline), then returns.
+  // Closes the listeners and idle connections, cancels streams, and returns when the other requests
+  // in flight have been answered. The caller races it against its deadline.
   Task<> drain();
 
  private:

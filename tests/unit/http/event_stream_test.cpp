@@ -8,8 +8,8 @@ namespace provisioner::http {
 namespace {
 
 TEST(EventStream, WhatIsWrittenIsReadHoweverItIsCut) {
-  const std::string stream = format_event("log", "1:40", "line one\nline two") + ": keep-alive\n\n" +
-                             format_event("end", "", "");
+  const std::string stream = format_event("log", "1:40", "line one\nline two") +
+                             ": keep-alive\n\n" + format_event("end", "", "");
   for (std::size_t piece = 1; piece <= stream.size(); ++piece) {
     EventStreamParser parser;
     std::vector<std::string> seen;
