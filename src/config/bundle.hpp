@@ -50,6 +50,14 @@ struct Bundle {
 Result<Bundle> build_bundle(const std::filesystem::path& folder,
                             std::span<const std::string> include);
 
+// The entries of an archive as build_bundle makes them. kCorrupt: it is not one, or a path or link
+// in it leads out.
+struct BundleListing {
+  std::string folder;  // as Bundle::folder
+  std::vector<BundleEntry> entries;
+};
+Result<BundleListing> list_bundle(std::string_view bytes);
+
 // Writes the files below `directory`, which exists, and returns the workspace's own folder in it.
 // Never writes outside of it, whatever the bytes say (kCorrupt). Files that are there already are
 // replaced, others stay.

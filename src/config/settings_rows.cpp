@@ -1,0 +1,315 @@
+#include "config/settings_rows.hpp"
+
+#include <fmt/format.h>
+#include <sys/un.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "base/text.hpp"
+#include "config/environment.hpp"
+#include "schedule/zone.hpp"
+
+namespace provisioner {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::hours;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+template <auto Member>
+Status set_path(Settings& settings, std::string_view text) {
+  std::error_code error;
+  const auto path = fs::absolute(fs::path(text), error).lexically_normal();
+  if (text.empty() || error) return fail(ErrorKind::kInvalid, "expected a path");
+  settings.*Member = path.filename().empty() ? path.parent_path() : path;
+  return {};
+}
+
+template <auto Member>
+Status set_listen(Settings& settings, std::string_view text) {
+  auto address = parse_listen_address(text);
+  if (!address) return std::unexpected(address.error());
+  settings.*Member = std::move(*address);
+  return {};
+}
+
+Status set_choice(std::string& value, std::string_view text,
+                  std::initializer_list<std::string_view> choices) {
+  if (std::ranges::find(choices, text) == choices.end()) {
+    std::string names;
+    for (const auto choice : choices)
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", choice);
+    return fail(ErrorKind::kInvalid, fmt::format("\"{}\" is not one of {}", text, names));
+  }
+  value = text;
+  return {};
+}
+
+Status set_duration(Duration& value, std::string_view text, Duration least, Duration most) {
+  const auto duration = parse_duration(text);
+  if (!duration) return std::unexpected(duration.error());
+  if (*duration < least || *duration > most) {
+    return fail(ErrorKind::kInvalid, fmt::format("{} is outside {} to {}", text,
+                                                 format_duration(least), format_duration(most)));
+  }
+  value = *duration;
+  return {};
+}
+
+Status set_number(std::int64_t& value, std::string_view text, std::int64_t least,
+                  std::int64_t most) {
+  std::int64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    return fail(ErrorKind::kInvalid, fmt::format("\"{}\" is not a whole number", text));
+  }
+  if (number < least || number > most) {
+    return fail(ErrorKind::kInvalid, fmt::format("{} is outside {} to {}", number, least, most));
+  }
+  value = number;
+  return {};
+}
+
+Status set_patterns(std::vector<std::string>& value, std::string_view text) {
+  value.clear();
+  for (const auto part : split(text, ',')) {
+    const auto pattern = trim(part);
+    if (pattern.empty()) continue;
+    if (pattern.find_first_of("= \t") != std::string_view::npos) {
+      return fail(ErrorKind::kInvalid,
+                  fmt::format("\"{}\" is not a variable's name or pattern such as AWS_*", pattern));
+    }
+    value.emplace_back(pattern);
+  }
+  return {};
+}
+
+Status set_instance(Settings& settings, std::string_view text) {
+  const bool good = !text.empty() && text.size() <= 253 && std::ranges::all_of(text, [](char c) {
+    return c > ' ' && c < 127 && c != '/' && c != '"';
+  });
+  if (!good) {
+    return fail(ErrorKind::kInvalid,
+                fmt::format("\"{}\" cannot name an instance: 1 to 253 visible ASCII characters "
+                            "without / and \"",
+                            text));
+  }
+  settings.instance_id = InstanceId(std::string(text));
+  return {};
+}
+
+Status set_zone(Settings& settings, std::string_view text) {
+  if (!text.empty()) {
+    if (const auto zone = Zone::find(text); !zone) return std::unexpected(zone.error());
+  }
+  settings.scheduler.timezone = text;
+  return {};
+}
+
+Status set_first_seen(Settings& settings, std::string_view text) {
+  std::string choice;
+  if (auto set = set_choice(choice, text, {"look_back", "wait"}); !set) return set;
+  settings.scheduler.first_seen = choice == "wait" ? FirstSeen::kWait : FirstSeen::kLookBack;
+  return {};
+}
+
+// A fallback that depends on nothing.
+template <std::size_t N>
+struct Text {
+  char text[N];
+  constexpr Text(const char (&from)[N]) { std::copy_n(from, N, text); }
+};
+template <Text T>
+std::string always(const Settings&, const SettingSources&) {
+  return T.text;
+}
+
+const SettingRow kRows[] = {
+    {{"", "config-dir", "PROVISIONER_CONFIG_DIR", "/etc/provisioner",
+      "where provisioner.toml and workspaces/ are"},
+     set_path<&Settings::config_dir>,
+     always<"/etc/provisioner">,
+     true},
+    {{"state_dir", "state-dir", "PROVISIONER_STATE_DIR", "/var/lib/provisioner",
+      "the embedded store, working directories, the daemon's socket"},
+     set_path<&Settings::state_dir>,
+     always<"/var/lib/provisioner">,
+     true},
+    {{"log_dir", "log-dir", "PROVISIONER_LOG_DIR", "/var/log/provisioner",
+      "a log file for each workspace, for people"},
+     set_path<&Settings::log_dir>,
+     always<"/var/log/provisioner">,
+     true},
+    {{"workspaces_dir", "workspaces-dir", "PROVISIONER_WORKSPACES_DIR",
+      "workspaces in the config directory", "the workspaces' folders"},
+     set_path<&Settings::workspaces_dir>,
+     [](const Settings& s, const SettingSources&) {
+       return (s.config_dir / "workspaces").string();
+     },
+     true},
+    {{"instance_id", "instance-id", "INSTANCE_ID", "the host's name",
+      "names this daemon among others"},
+     set_instance,
+     [](const Settings&, const SettingSources& sources) {
+       return sources.host_name.empty() ? "localhost" : sources.host_name;
+     }},
+    {{"listen", "listen", "PROVISIONER_LISTEN", "127.0.0.1:8080",
+      "the API: HOST:PORT, port 0 picks a free one, off leaves the unix socket alone"},
+     set_listen<&Settings::listen>,
+     always<"127.0.0.1:8080">},
+    {{"metrics_listen", "metrics-listen", "PROVISIONER_METRICS_LISTEN", "127.0.0.1:9090",
+      "metrics and health for probes: HOST:PORT or off"},
+     set_listen<&Settings::metrics_listen>,
+     always<"127.0.0.1:9090">},
+    {{"change_settle", "change-settle", "PROVISIONER_CHANGE_SETTLE", "5s",
+      "how long a folder must be quiet before a change counts"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.change_settle, text, Duration::zero(), minutes(10));
+     },
+     always<"5s">},
+    {{"log.format", "log-format", "PROVISIONER_LOG_FORMAT", "auto",
+      "auto (text on a terminal, else JSON or the journal), text or json"},
+     [](Settings& s, std::string_view text) {
+       return set_choice(s.log.format, text, {"auto", "text", "json"});
+     },
+     always<"auto">},
+    {{"log.level", "log-level", "PROVISIONER_LOG_LEVEL", "info", "debug, info, warning or error"},
+     [](Settings& s, std::string_view text) {
+       return set_choice(s.log.level, text, {"debug", "info", "warning", "error"});
+     },
+     always<"info">},
+    {{"scheduler.timezone", "scheduler-timezone", "PROVISIONER_SCHEDULER_TIMEZONE",
+      "the system's at the first start",
+      "the IANA zone of schedules whose workspace names none; all instances share it"},
+     set_zone,
+     always<"">},
+    {{"scheduler.first_seen", "scheduler-first-seen", "PROVISIONER_SCHEDULER_FIRST_SEEN",
+      "look_back",
+      "a workspace never seen before: look_back acts on the last occurrence of up to 7 days ago, "
+      "wait on the next one"},
+     set_first_seen,
+     always<"look_back">},
+    {{"tofu.binary", "tofu-binary", "PROVISIONER_TOFU_BINARY",
+      "tofu on PATH, else terraform on PATH", "the program that deploys"},
+     [](Settings& s, std::string_view text) -> Status {
+       s.tofu.binary = text;
+       return {};
+     },
+     always<"">},
+    {{"tofu.user", "tofu-user", "PROVISIONER_TOFU_USER", "the daemon's own",
+      "the user that tofu and commands run as"},
+     [](Settings& s, std::string_view text) -> Status {
+       s.tofu.user = text;
+       return {};
+     },
+     always<"">},
+    {{"tofu.plugin_cache", "tofu-plugin-cache", "PROVISIONER_TOFU_PLUGIN_CACHE",
+      "plugin-cache in the state directory", "providers that all workspaces share"},
+     [](Settings& s, std::string_view text) {
+       Settings at;
+       auto set = set_path<&Settings::state_dir>(at, text);
+       if (set) s.tofu.plugin_cache = at.state_dir;
+       return set;
+     },
+     [](const Settings& s, const SettingSources&) {
+       return (s.state_dir / "plugin-cache").string();
+     },
+     true},
+    {{"execution.capacity", "execution-capacity", "PROVISIONER_EXECUTION_CAPACITY",
+      "twice the cores, at least 4", "runs at a time on this instance"},
+     [](Settings& s, std::string_view text) {
+       return set_number(s.execution.capacity, text, 1, 1000);
+     },
+     [](const Settings&, const SettingSources& sources) {
+       return std::to_string(std::clamp(2 * sources.cores, 4u, 1000u));
+     }},
+    {{"runs.lease", "runs-lease", "PROVISIONER_RUNS_LEASE", "150s",
+      "how long a run may be silent before it is given up and started again"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.runs.lease, text, seconds(1), hours(24));
+     },
+     always<"150s">},
+    {{"runs.heartbeat", "runs-heartbeat", "PROVISIONER_RUNS_HEARTBEAT", "10s",
+      "how often a run says that it lives"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.runs.heartbeat, text, std::chrono::milliseconds(100), hours(1));
+     },
+     always<"10s">},
+    {{"runs.stop_allowance", "runs-stop-allowance", "PROVISIONER_RUNS_STOP_ALLOWANCE", "40s",
+      "what a run gets to end in good order before its lease does"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.runs.stop_allowance, text, std::chrono::milliseconds(100), hours(1));
+     },
+     always<"40s">},
+    {{"environment.pass", "environment-pass", "PROVISIONER_ENVIRONMENT_PASS",
+      "variables of the usual clouds: AWS_*, ARM_*, AZURE_*, GOOGLE_*, KUBE*, VAULT_*, TF_* and "
+      "more",
+      "the daemon's variables that tofu and custom commands see, as names and patterns"},
+     [](Settings& s, std::string_view text) { return set_patterns(s.environment.pass, text); },
+     [](const Settings&, const SettingSources&) { return join(default_pass_patterns(), ", "); }},
+    {{"environment.pass_jobs", "environment-pass-jobs", "PROVISIONER_ENVIRONMENT_PASS_JOBS", "none",
+      "the same for jobs"},
+     [](Settings& s, std::string_view text) { return set_patterns(s.environment.pass_jobs, text); },
+     always<"">},
+    {{"retention.runs", "retention-runs", "PROVISIONER_RETENTION_RUNS", "90d",
+      "how long runs, their logs and the ledger of occurrences are kept"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.retention.runs, text, hours(1), hours(24 * 3650));
+     },
+     always<"90d">},
+    {{"retention.state_versions", "retention-state-versions",
+      "PROVISIONER_RETENTION_STATE_VERSIONS", "30d", "how long versions of tofu states are kept"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.retention.state_versions, text, hours(1), hours(24 * 3650));
+     },
+     always<"30d">},
+    {{"retention.least_state_versions", "retention-least-state-versions",
+      "PROVISIONER_RETENTION_LEAST_STATE_VERSIONS", "50",
+      "versions of a tofu state that are kept however old they are"},
+     [](Settings& s, std::string_view text) {
+       return set_number(s.retention.least_state_versions, text, 1, 1'000'000);
+     },
+     always<"50">},
+    {{"shutdown.timeout", "shutdown-timeout", "PROVISIONER_SHUTDOWN_TIMEOUT", "30s",
+      "how long a stopping daemon waits for requests in flight; runs go on without it"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.shutdown.timeout, text, Duration::zero(), hours(1));
+     },
+     always<"30s">},
+};
+
+}  // namespace
+
+std::span<const SettingRow> setting_rows() { return kRows; }
+
+std::vector<std::string> broken_relations(const Settings& settings) {
+  std::vector<std::string> broken;
+  const auto& runs = settings.runs;
+  const auto needed = 3 * runs.heartbeat + runs.stop_allowance;
+  if (needed >= runs.lease) {
+    broken.push_back(
+        fmt::format("runs.lease ({}) must be longer than three times runs.heartbeat plus "
+                    "runs.stop_allowance (3 "
+                    "x {} + {} = {}): raise runs.lease, or lower one of the others",
+                    format_duration(runs.lease), format_duration(runs.heartbeat),
+                    format_duration(runs.stop_allowance), format_duration(needed)));
+  }
+  if (settings.listen && settings.listen->port != 0 && settings.listen == settings.metrics_listen) {
+    broken.push_back(
+        fmt::format("listen and metrics_listen are both port {}: give metrics_listen another port, "
+                    "or set it to off",
+                    settings.listen->port));
+  }
+  const auto socket = settings.state_dir / "provisioner.sock";
+  if (socket.string().size() >= sizeof(sockaddr_un::sun_path)) {
+    broken.push_back(
+        fmt::format("state_dir: the socket {} would have {} bytes, the system allows "
+                    "{}: choose a shorter directory",
+                    socket.string(), socket.string().size(), sizeof(sockaddr_un::sun_path) - 1));
+  }
+  return broken;
+}
+
+}  // namespace provisioner

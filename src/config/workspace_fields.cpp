@@ -1,0 +1,334 @@
+#include "config/workspace_fields.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "base/text.hpp"
+#include "config/environment.hpp"
+#include "config/json_document.hpp"
+
+namespace provisioner {
+namespace {
+
+using nlohmann::json;
+
+const json* find(const json& object, std::string_view field) {
+  const auto found = object.find(field);
+  return found == object.end() || found->is_null() ? nullptr : &*found;
+}
+
+std::string dotted(std::string_view path, std::string_view field) {
+  return path.empty() ? std::string(field) : fmt::format("{}.{}", path, field);
+}
+
+bool is_identifier(std::string_view text, std::string_view also) {
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  if (text.empty() || !(is_letter(text[0]) || text[0] == '_')) return false;
+  return std::ranges::all_of(text, [&](char c) {
+    return is_letter(c) || (c >= '0' && c <= '9') || c == '_' ||
+           also.find(c) != std::string_view::npos;
+  });
+}
+
+bool holds_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
+}  // namespace
+
+void FileProblems::error(std::string_view field, std::string_view reason) {
+  errors_.push_back(field.empty() ? fmt::format("{}: {}", file_, reason)
+                                  : fmt::format("{}: {}: {}", file_, field, reason));
+}
+
+void FileProblems::warning(std::string_view field, std::string_view reason) {
+  warnings_.push_back(field.empty() ? fmt::format("{}: {}", file_, reason)
+                                    : fmt::format("{}: {}: {}", file_, field, reason));
+}
+
+void check_known_fields(const json& object, std::string_view path,
+                        std::span<const std::string_view> known, FileProblems& problems) {
+  for (const auto& [key, value] : object.items()) {
+    if (std::ranges::find(known, key) != known.end()) continue;
+    const auto meant = nearest(key, known);
+    problems.warning(path, meant.empty() ? fmt::format("unknown field {} is ignored", quote(key))
+                                         : fmt::format("unknown field {} is ignored; did you mean "
+                                                       "\"{}\"?",
+                                                       quote(key), meant));
+  }
+}
+
+void read_flag(const json& object, std::string_view field, bool& value, FileProblems& problems) {
+  const auto* member = find(object, field);
+  if (member == nullptr) return;
+  if (!member->is_boolean()) {
+    problems.error(field, fmt::format("expected true or false, found {}", describe_json(*member)));
+    return;
+  }
+  value = member->get<bool>();
+}
+
+std::optional<std::string> read_text(const json& object, std::string_view path,
+                                     std::string_view field, FileProblems& problems) {
+  const auto* member = find(object, field);
+  if (member == nullptr) return std::nullopt;
+  if (!member->is_string()) {
+    problems.error(dotted(path, field),
+                   fmt::format("expected a string, found {}", describe_json(*member)));
+    return std::nullopt;
+  }
+  auto text = member->get<std::string>();
+  if (holds_nul(text)) {
+    problems.error(dotted(path, field), "holds a NUL character");
+    return std::nullopt;
+  }
+  return text;
+}
+
+std::optional<Duration> read_duration(const json& object, std::string_view path,
+                                      std::string_view field, FileProblems& problems) {
+  const auto* member = find(object, field);
+  if (member == nullptr) return std::nullopt;
+  if (!member->is_string()) {
+    problems.error(dotted(path, field),
+                   fmt::format("expected a duration such as \"30m\" or \"1h30m\", found {}",
+                               describe_json(*member)));
+    return std::nullopt;
+  }
+  const auto duration = parse_duration(member->get_ref<const std::string&>());
+  if (!duration) {
+    problems.error(dotted(path, field), duration.error().message);
+    return std::nullopt;
+  }
+  if (*duration <= Duration::zero()) {
+    problems.error(dotted(path, field), "must be longer than 0s");
+    return std::nullopt;
+  }
+  return *duration;
+}
+
+std::vector<std::string> read_texts(const json& object, std::string_view field,
+                                    FileProblems& problems) {
+  const auto* member = find(object, field);
+  if (member == nullptr) return {};
+  if (!member->is_array()) {
+    problems.error(field, fmt::format("expected an array of strings (write [\"...\"]), found {}",
+                                      describe_json(*member)));
+    return {};
+  }
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < member->size(); ++i) {
+    const auto& item = (*member)[i];
+    if (!item.is_string()) {
+      problems.error(fmt::format("{}[{}]", field, i),
+                     fmt::format("expected a string, found {}", describe_json(item)));
+    } else if (holds_nul(item.get_ref<const std::string&>())) {
+      problems.error(fmt::format("{}[{}]", field, i), "holds a NUL character");
+    } else {
+      texts.push_back(item.get<std::string>());
+    }
+  }
+  return texts;
+}
+
+std::optional<std::size_t> read_choice(const json& object, std::string_view path,
+                                       std::string_view field,
+                                       std::span<const std::string_view> choices,
+                                       FileProblems& problems) {
+  const auto* member = find(object, field);
+  if (member == nullptr) return std::nullopt;
+  if (member->is_string()) {
+    const auto found = std::ranges::find(choices, member->get_ref<const std::string&>());
+    if (found != choices.end()) return static_cast<std::size_t>(found - choices.begin());
+  }
+  std::string names;
+  for (std::size_t i = 0; i < choices.size(); ++i) {
+    names += fmt::format("{}\"{}\"",
+                         i == 0                    ? ""
+                         : i + 1 == choices.size() ? " or "
+                                                   : ", ",
+                         choices[i]);
+  }
+  problems.error(dotted(path, field),
+                 fmt::format("expected {}, found {}", names,
+                             member->is_string() ? quote(member->get_ref<const std::string&>())
+                                                 : std::string(describe_json(*member))));
+  return std::nullopt;
+}
+
+void read_schedule(const json& value, const std::string& field, Action action,
+                   const std::string& mode, std::vector<TimelineRule>& rules,
+                   FileProblems& problems) {
+  if (value.is_null()) return;
+  if (value.is_boolean()) {
+    if (value.get<bool>()) {
+      problems.error(
+          field,
+          "true is not a schedule: write a cron expression such as \"0 18 * * MON-FRI\", "
+          "an array of them, or false for never");
+    }
+    return;
+  }
+  if (value.is_array()) {
+    for (std::size_t i = 0; i < value.size(); ++i) {
+      const auto item_field = fmt::format("{}[{}]", field, i);
+      if (value[i].is_string()) {
+        read_schedule(value[i], item_field, action, mode, rules, problems);
+      } else {
+        problems.error(item_field, fmt::format("expected a cron expression, found {}",
+                                               describe_json(value[i])));
+      }
+    }
+    return;
+  }
+  if (!value.is_string()) {
+    problems.error(field, fmt::format("expected a cron expression, an array of them or false, "
+                                      "found {}",
+                                      describe_json(value)));
+    return;
+  }
+  const auto& text = value.get_ref<const std::string&>();
+  if (trim(text).empty()) {
+    problems.warning(field, "is empty and counts as false (never)");
+    return;
+  }
+  auto cron = CronExpression::parse(text);
+  if (!cron) {
+    problems.error(field, cron.error().message);
+    return;
+  }
+  rules.push_back({.label = field, .action = action, .mode = mode, .cron = std::move(*cron)});
+}
+
+namespace {
+
+// {"env": "NAME"} and {"file": "/path"}; anything else is a literal.
+std::optional<ConfigValue> read_secret(const json& value, const std::string& field,
+                                       FileProblems& problems) {
+  if (!value.is_object() || value.size() != 1) return std::nullopt;
+  const auto& [key, place] = *value.items().begin();
+  if (key != "env" && key != "file") return std::nullopt;
+  if (!place.is_string() || place.get_ref<const std::string&>().empty() ||
+      holds_nul(place.get_ref<const std::string&>())) {
+    problems.error(field, fmt::format("{{\"{}\": ...}} refers to a secret and takes a {}", key,
+                                      key == "env" ? "variable's name" : "file's path"));
+    return ConfigValue{};
+  }
+  auto text = place.get<std::string>();
+  if (key == "env") {
+    if (!is_identifier(text, "")) {
+      problems.error(field, fmt::format("{} is not a variable's name", quote(text)));
+    }
+    return ConfigValue{.source = ConfigValue::Source::kEnv, .text = std::move(text)};
+  }
+  if (text[0] != '/') {
+    problems.error(field, fmt::format("{}: write the absolute path of a file outside the "
+                                      "workspace's folder, whose content others may read",
+                                      quote(text)));
+  }
+  return ConfigValue{.source = ConfigValue::Source::kFile, .text = std::move(text)};
+}
+
+void check_variable_name(const std::string& name, const std::string& field,
+                         FileProblems& problems) {
+  if (!is_identifier(name, "-")) {
+    problems.error(field, "is not a variable name that tofu accepts (letters, digits, _ and -)");
+  }
+}
+
+void check_environment_name(const std::string& name, const std::string& field,
+                            FileProblems& problems) {
+  if (!is_identifier(name, "")) {
+    problems.error(field, "is not a name of an environment variable (letters, digits and _)");
+  } else if (matches_name("TF_HTTP_*", name) || name == "TF_DATA_DIR") {
+    problems.error(field, "is set by the daemon itself, so that it finds state and plan again");
+  } else if (name == "TF_WORKSPACE" || matches_name("TF_CLI_ARGS*", name)) {
+    problems.warning(field,
+                     "changes how tofu is called: runs may fail in ways that are hard to "
+                     "understand");
+  }
+}
+
+}  // namespace
+
+ConfigValues read_values(const json& object, std::string_view field, ValuesOf what,
+                         FileProblems& problems) {
+  const auto* member = find(object, field);
+  if (member == nullptr) return {};
+  if (!member->is_object()) {
+    problems.error(field, fmt::format("expected an object of names and values, found {}",
+                                      describe_json(*member)));
+    return {};
+  }
+  ConfigValues values;
+  for (const auto& [name, value] : member->items()) {
+    const auto value_field = fmt::format("{}.{}", field, name);
+    if (what == ValuesOf::kVariables) {
+      check_variable_name(name, value_field, problems);
+    } else {
+      check_environment_name(name, value_field, problems);
+    }
+    if (auto secret = read_secret(value, value_field, problems)) {
+      values.emplace(name, std::move(*secret));
+      continue;
+    }
+    if (what == ValuesOf::kEnvironment) {
+      if (!value.is_string()) {
+        problems.error(value_field, fmt::format("expected a string, {{\"env\": \"NAME\"}} or "
+                                                "{{\"file\": \"/path\"}}, found {}",
+                                                describe_json(value)));
+        continue;
+      }
+      if (holds_nul(value.get_ref<const std::string&>())) {
+        problems.error(value_field, "holds a NUL character");
+        continue;
+      }
+    }
+    values.emplace(name,
+                   ConfigValue{.source = ConfigValue::Source::kLiteral, .text = value.dump()});
+  }
+  return values;
+}
+
+void check_jobs(const json& jobs, FileProblems& problems) {
+  if (jobs.is_null()) return;
+  if (!jobs.is_array()) {
+    problems.error("jobs", fmt::format("expected an array, found {}", describe_json(jobs)));
+    return;
+  }
+  static constexpr std::string_view kKnown[] = {
+      "name",        "type",    "schedule",    "script",         "command", "template",
+      "environment", "enabled", "working_dir", "timeout",        "overlap", "description",
+      "depends_on",  "tags",    "catch_up",    "catch_up_window"};
+  static constexpr std::string_view kTypes[] = {"script", "command", "template"};
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    const auto path = fmt::format("jobs[{}]", i);
+    const auto& job = jobs[i];
+    if (!job.is_object()) {
+      problems.error(path, fmt::format("expected an object, found {}", describe_json(job)));
+      continue;
+    }
+    check_known_fields(job, path, kKnown, problems);
+    const auto name = read_text(job, path, "name", problems);
+    if (!name) {
+      if (!job.contains("name")) problems.error(path, "has no name");
+    } else if (const auto good = parse_job_name(*name); !good) {
+      problems.error(dotted(path, "name"), good.error().message);
+    } else if (!names.insert(*name).second) {
+      problems.error(dotted(path, "name"), fmt::format("another job is called {}", quote(*name)));
+    }
+    const auto type = read_choice(job, path, "type", kTypes, problems);
+    if (type && !job.contains(kTypes[*type])) {
+      problems.error(path, fmt::format("is a {0} job without a \"{0}\"", kTypes[*type]));
+    }
+    read_duration(job, path, "timeout", problems);
+  }
+  if (!jobs.empty()) {
+    problems.warning("jobs", fmt::format("{} job{} will not run: this version runs no jobs",
+                                         jobs.size(), jobs.size() == 1 ? "" : "s"));
+  }
+}
+
+}  // namespace provisioner
