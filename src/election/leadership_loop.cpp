@@ -1,0 +1,113 @@
+#include "election/leadership_loop.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "runtime/first_of.hpp"
+
+namespace provisioner {
+
+using namespace std::chrono_literals;
+
+LeadershipLoop::LeadershipLoop(const boost::asio::any_io_executor& loop, Election& election,
+                               Store& store, Clock& clock, Random& random, InstanceId me,
+                               Logger log)
+    : election_(election),
+      store_(store),
+      clock_(clock),
+      random_(random),
+      me_(std::move(me)),
+      log_(std::move(log)),
+      stop_(loop) {}
+
+void LeadershipLoop::stop() {
+  stopping_ = true;
+  stop_.notify();
+}
+
+std::optional<LeaderFence> LeadershipLoop::fence() const {
+  if (!won_ || clock_.boot_now() >= won_->deadline) return std::nullopt;
+  return won_->fence;
+}
+
+void LeadershipLoop::become(std::optional<WonTerm> won) {
+  const bool changed = won.has_value() != won_.has_value() || (won && won->fence != won_->fence);
+  won_ = std::move(won);
+  if (!changed) return;
+  for (const auto& listener : listeners_) listener();
+}
+
+Task<> LeadershipLoop::run() {
+  Backoff backoff(100ms, 5s);
+  while (!stopping_) {
+    const Status ended = co_await lead_once();
+    if (won_) backoff.reset();
+    become(std::nullopt);
+    co_await election_.resign();
+    if (stopping_) break;
+    log_.warning(fmt::format("not leading: {}", ended ? "resigned" : ended.error().message));
+    co_await stop_.wait_until(clock_, clock_.boot_now() + backoff.next(random_));
+  }
+}
+
+Task<Result<BootInstant>> LeadershipLoop::campaign_or_stop() {
+  Result<BootInstant> won = fail(ErrorKind::kCancelled, "stopped while campaigning");
+  auto campaign = [](Election& election, Result<BootInstant>& answer) -> Task<> {
+    answer = co_await election.campaign();
+  };
+  co_await first_of(campaign(election_, won), stop_.wait());
+  co_return won;
+}
+
+Task<Status> LeadershipLoop::lead_once() {
+  const auto won = co_await campaign_or_stop();
+  if (stopping_) co_return Status();
+  if (!won) co_return fail("campaigning", won.error());
+  auto term = co_await claim_term(election_, store_, clock_, random_, me_);
+  if (!term) co_return std::unexpected(term.error());
+  become(*term);
+  log_.info(fmt::format("leading with term {}", term->fence.term.value),
+            {{"term", fmt::format("{}", term->fence.term.value)}});
+  const Status ended = co_await stay_leader();
+  if (stopping_) {
+    const LeaderFence fence = won_->fence;
+    become(std::nullopt);  // decide nothing more, then say so
+    if (const Status resigned = co_await store_.resign(fence, clock_.now()); !resigned) {
+      log_.warning(fmt::format("handing back the leadership: {}", resigned.error().message));
+    }
+  }
+  co_return ended;
+}
+
+Task<Status> LeadershipLoop::stay_leader() {
+  const ElectionTiming timing = election_.timing();
+  BootInstant store_answered = clock_.boot_now();
+  while (true) {
+    co_await stop_.wait_until(clock_, std::min(clock_.boot_now() + timing.renew, won_->deadline));
+    if (stopping_) co_return Status();
+    if (clock_.boot_now() >= won_->deadline) {
+      co_return fail(ErrorKind::kTimeout, "the lease ended before it was renewed");
+    }
+    const auto renewed = co_await election_.renew();
+    if (renewed) {
+      won_->deadline = *renewed;
+    } else if (renewed.error().kind == ErrorKind::kFenced) {
+      co_return fail("renewing the lease", renewed.error());
+    }  // else nobody answered: the old deadline stands
+
+    const auto row = co_await store_.leadership();
+    if (row) {
+      store_answered = clock_.boot_now();
+      if (row->fence != won_->fence) {
+        co_return fail(ErrorKind::kFenced,
+                       fmt::format("term {} of {} came after term {}", row->fence.term.value,
+                                   row->leader.value, won_->fence.term.value));
+      }
+    } else if (clock_.boot_now() - store_answered >= timing.ttl) {
+      co_return fail("the store did not answer for a whole lease", row.error());
+    }
+  }
+}
+
+}  // namespace provisioner

@@ -1,0 +1,126 @@
+// The leader's coroutine: waits for the next instant or a notification, reads the store, lets the
+// pure functions decide, and commits each decision under the fence of its term.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "runtime/backoff.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/random.hpp"
+#include "runtime/signal.hpp"
+#include "scheduler/agenda.hpp"
+#include "scheduler/situation.hpp"
+#include "scheduler/spec_cache.hpp"
+#include "store/store.hpp"
+#include "telemetry/log.hpp"
+
+namespace provisioner {
+
+// The fence while this instance leads, else nothing; asked again after every await (I6).
+using FenceSource = std::function<std::optional<LeaderFence>()>;
+
+struct SchedulerSettings {
+  Zone default_zone;  // of workspaces that name none
+  RetentionPolicy retention;
+  // Notifications wake the scheduler; this guarantees that nothing is overlooked without them.
+  Duration full_look = std::chrono::seconds(60);
+  Duration prune_every = std::chrono::hours(1);
+  // So many workspaces are looked at before the loop sees to others again; at the same time, so
+  // that their commits share the disk's syncs.
+  std::size_t batch = 32;
+};
+
+// Acts only while `fence` answers: without it, it waits, and forgets what it knew. Loop only. The
+// references outlive run().
+class Scheduler {
+ public:
+  Scheduler(const boost::asio::any_io_executor& loop, Clock& clock, Random& random, Store& store,
+            FenceSource fence, SpecReader read_spec, Logger log, SchedulerSettings settings);
+
+  // Returns after stop(), with nothing of its own in flight.
+  Task<> run();
+  void stop();
+
+  // The answer of `fence` may have changed: look again.
+  void wake() { wake_.notify(); }
+
+ private:
+  // What is remembered of a workspace between two looks.
+  struct Entry {
+    Instant cursor;
+    std::int64_t cursor_version = kUnread;  // the config_version that the cursor was read with
+    std::vector<WorkspaceName> depends_on;
+    std::string complaint;  // the last one logged, so that it is logged once
+  };
+  static constexpr std::int64_t kUnread = -1;
+
+  // What the store says about one workspace just now.
+  struct Reading {
+    Workspace workspace;
+    std::shared_ptr<const ParsedSpec> parsed;
+    Instant cursor;
+    std::vector<Run> unfinished;
+    std::vector<Run> recent;
+    std::vector<Occurrence> recorded;
+    Neighbours neighbours;
+
+    Situation situation(Instant now) const;
+  };
+
+  // loop.cpp: rounds over all workspaces.
+  bool leads_with(const LeaderFence& fence) const;
+  void note_change(const Change& change);
+  Task<Status> round(LeaderFence fence);
+  Task<Status> look_at_all();
+  Task<Status> follow_changes();
+  Task<Status> load_cursors();
+  Task<> look_at_due(LeaderFence fence);
+  Task<> prune_when_due();
+  Task<> wait_for_work();
+  Entry& entry_of(const WorkspaceName& name) { return entries_[name]; }
+  void forget(const WorkspaceName& name);
+  void set_dependencies(const WorkspaceName& name, const std::vector<WorkspaceName>& depends_on);
+  void note_next(const Situation& s);
+  void complain(const WorkspaceName& name, const std::string& what);
+
+  // look.cpp: one workspace. What cannot be decided now is noted for later.
+  Task<> look(WorkspaceName name, LeaderFence fence);
+  Task<Status> decide(WorkspaceName name, LeaderFence fence, bool read_ledger);
+  Task<Result<Reading>> read(WorkspaceName name, bool read_ledger);
+  Task<Result<Neighbours>> read_neighbours(WorkspaceName name);
+  // True when a run was queued.
+  Task<Result<bool>> follow_schedule(const Reading& reading, LeaderFence fence);
+  Task<Status> follow_needs(const Reading& reading, LeaderFence fence);
+
+  boost::asio::any_io_executor loop_;
+  Clock& clock_;
+  Random& random_;
+  Store& store_;
+  FenceSource fence_;
+  Logger log_;
+  SchedulerSettings settings_;
+  SpecCache specs_;
+
+  Signal wake_;
+  bool stopping_ = false;
+  std::optional<LeaderFence> loaded_for_;  // the term that the memory below belongs to
+  std::optional<LeaderFence> refused_;     // the store called it stale: wait for another one
+  Agenda agenda_;
+  std::map<WorkspaceName, Entry> entries_;
+  std::map<WorkspaceName, std::set<WorkspaceName>> dependents_;  // by what they depend on
+  std::set<WorkspaceName> changed_workspaces_;
+  std::set<RunId> changed_runs_;
+  std::optional<Error> trouble_;  // of this round: wait it out
+  BootInstant next_full_look_{};
+  BootInstant next_prune_{};
+};
+
+}  // namespace provisioner

@@ -1,0 +1,54 @@
+#include "scheduler/situation.hpp"
+
+#include <fmt/format.h>
+
+namespace provisioner {
+namespace {
+
+bool changes_state(const Run* run) {
+  return run != nullptr &&
+         (run->operation == Operation::kDeploy || run->operation == Operation::kDestroy);
+}
+
+std::string listed(const std::vector<WorkspaceName>& names) {
+  std::string text;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (i > 0) text += i + 1 == names.size() ? " and " : ", ";
+    text += names[i].value;
+  }
+  return text;
+}
+
+}  // namespace
+
+const Run* last_word(const Situation& s) {
+  if (changes_state(s.queued)) return s.queued;
+  if (changes_state(s.active)) return s.active;
+  return nullptr;
+}
+
+std::string waits_for(const Neighbours& neighbours, Operation operation) {
+  if (operation == Operation::kDeploy && !neighbours.not_deployed.empty()) {
+    return fmt::format("{} to be deployed", listed(neighbours.not_deployed));
+  }
+  if (operation == Operation::kDestroy && !neighbours.still_there.empty()) {
+    return fmt::format("{} to be destroyed", listed(neighbours.still_there));
+  }
+  return "";
+}
+
+NewRun make_run(const Situation& s, Operation operation, std::string_view mode, Trigger trigger) {
+  const bool destroy = operation == Operation::kDestroy;
+  NewRun run;
+  run.workspace = s.workspace.name;
+  run.operation = operation;
+  run.mode = destroy ? s.workspace.deployed_mode : std::string(mode);
+  run.trigger = trigger;
+  run.requested_by = to_string(trigger);
+  run.definition = destroy && s.workspace.deployed ? *s.workspace.deployed : s.workspace.current;
+  run.waiting_for = waits_for(s.neighbours, operation);
+  run.created_at = s.now;
+  return run;
+}
+
+}  // namespace provisioner
