@@ -1,0 +1,69 @@
+// The directory of one attempt, <state_dir>/work/<workspace>/attempts/<run>-<attempt>/:
+//
+//   content/       the unpacked bundle, made by the daemon; tofu's working directory is in it
+//   spool/state-N.json  state bodies that tofu handed over and the daemon has not acknowledged yet
+//   spool/log      the log, whole
+//   bin/tofu       a link to the chosen binary, first on PATH
+//   variables.tfvars.json, plan.tfplan   0600, removed by the runner
+//   identity.json  a Registration, before it is sent
+//   guard.log      what guard and runner themselves say
+//   exit           how the guard ended, written when nothing of the attempt lived any more
+//
+// The daemon sweeps it (left states are pushed) and then deletes it.
+#pragma once
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/error.hpp"
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "model/run.hpp"
+
+namespace provisioner::runner {
+
+struct AttemptDirectory {
+  std::filesystem::path root;
+
+  static AttemptDirectory of(const std::filesystem::path& state_directory,
+                             const WorkspaceName& workspace, const RunId& run, Attempt attempt);
+
+  std::filesystem::path content() const { return root / "content"; }
+  std::filesystem::path spool() const { return root / "spool"; }
+  std::filesystem::path log() const { return root / "spool" / "log"; }
+  std::filesystem::path state(std::int64_t number) const;
+  std::filesystem::path binaries() const { return root / "bin"; }
+  std::filesystem::path variables() const { return root / "variables.tfvars.json"; }
+  std::filesystem::path plan() const { return root / "plan.tfplan"; }
+  std::filesystem::path identity() const { return root / "identity.json"; }
+  std::filesystem::path guard_log() const { return root / "guard.log"; }
+  std::filesystem::path exit_record() const { return root / "exit"; }
+};
+
+// Where work of a workspace outlives its attempts: keeps .terraform.
+std::filesystem::path cache_directory(const std::filesystem::path& state_directory,
+                                      const WorkspaceName& workspace);
+
+// The guard's last words.
+struct ExitRecord {
+  std::string cause;                 // "finished", "runner died", "runner hung", "deadline"
+  std::optional<int> runner_exit;    // exit code of the runner
+  std::optional<int> runner_signal;  // or the signal that killed it
+  std::int64_t kills = 0;            // rounds of SIGKILL that were needed
+  Instant at;
+};
+
+// Absent while the guard lives, and when it was killed itself.
+Result<std::optional<ExitRecord>> read_exit_record(const AttemptDirectory& directory);
+
+// States that were not acknowledged, oldest first: spooled bodies, then errored.tfstate of the
+// content (wherever it lies in it).
+std::vector<std::filesystem::path> unacknowledged_states(const AttemptDirectory& directory);
+
+// Writes a file that is whole and on disk before the call returns (temporary name, fsync, rename,
+// fsync of the directory).
+Status write_durably(const std::filesystem::path& path, std::string_view text);
+
+}  // namespace provisioner::runner

@@ -1,0 +1,178 @@
+#include "runner/process_set.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <charconv>
+#include <cstdint>
+#include <cstring>
+
+namespace provisioner::runner {
+namespace {
+
+// What getdents64(2) writes.
+struct DirectoryEntry {
+  std::uint64_t inode;
+  std::int64_t offset;
+  unsigned short length;
+  unsigned char type;
+  char name[];
+};
+
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+ssize_t read_some(int fd, char* into, std::size_t size) {
+  while (true) {
+    const ssize_t got = read(fd, into, size);
+    if (got >= 0 || errno != EINTR) return got;
+  }
+}
+
+struct Stat {
+  bool lives = false;
+  pid_t parent = 0;
+};
+
+// The name of a process may hold spaces and parentheses: fields count from the last one.
+Stat read_stat(int process_directory) {
+  const Descriptor file(openat(process_directory, "stat", O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return {};
+  std::array<char, 1024> buffer{};
+  const ssize_t got = read_some(file.get(), buffer.data(), buffer.size());
+  if (got <= 0) return {};
+  std::string_view text(buffer.data(), static_cast<std::size_t>(got));
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return {};
+  text.remove_prefix(name_end + 2);
+
+  constexpr int kState = 3, kParent = 4, kThreads = 20;  // as proc(5) counts
+  Stat stat;
+  char state = 'X';
+  int threads = 0;
+  for (int field = kState; field <= kThreads && !text.empty(); ++field) {
+    const auto word = text.substr(0, text.find(' '));
+    if (field == kState) state = word.empty() ? 'X' : word[0];
+    if (field == kParent) std::from_chars(word.data(), word.data() + word.size(), stat.parent);
+    if (field == kThreads) std::from_chars(word.data(), word.data() + word.size(), threads);
+    text.remove_prefix(std::min(word.size() + 1, text.size()));
+  }
+  // A process whose first thread has ended looks like a zombie while the other threads work.
+  stat.lives = (state != 'Z' && state != 'X') || threads > 1;
+  return stat;
+}
+
+}  // namespace
+
+std::string attempt_tag(const RunId& run, Attempt attempt) {
+  return fmt::format("{}.{}", run.value, attempt.value);
+}
+
+ProcessSet::ProcessSet(std::string_view tag) {
+  char* out = entry_.data() + 1;
+  out = std::copy(kAttemptVariable.begin(), kAttemptVariable.end(), out);
+  *out++ = '=';
+  tag = tag.substr(0, 100);
+  out = std::copy(tag.begin(), tag.end(), out);
+  entry_size_ = static_cast<std::size_t>(out - entry_.data()) + 1;
+}
+
+bool ProcessSet::carries_tag(int process_directory) const {
+  const Descriptor file(openat(process_directory, "environ", O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return false;
+  const std::string_view entry(entry_.data(), entry_size_);
+  // The end of one piece stays in front of the next, for an entry that lies across them. The first
+  // variable has no NUL before it, so the first piece gets one.
+  std::array<char, 16384> buffer;
+  buffer[0] = '\0';
+  std::size_t kept = 1;
+  while (true) {
+    const ssize_t got = read_some(file.get(), buffer.data() + kept, buffer.size() - kept);
+    if (got <= 0) return false;
+    const std::string_view piece(buffer.data(), kept + static_cast<std::size_t>(got));
+    if (piece.find(entry) != std::string_view::npos) return true;
+    kept = std::min(piece.size(), entry.size() - 1);
+    std::memmove(buffer.data(), piece.data() + piece.size() - kept, kept);
+  }
+}
+
+ProcessSet::Seen* ProcessSet::find(pid_t pid) {
+  auto* const end = seen_.data() + count_;
+  auto* const at = std::lower_bound(
+      seen_.data(), end, pid, [](const Seen& seen, pid_t wanted) { return seen.pid < wanted; });
+  return at != end && at->pid == pid ? at : nullptr;
+}
+
+std::size_t ProcessSet::look(pid_t root, pid_t spared) {
+  count_ = 0;
+  const Descriptor proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (proc.get() < 0) return 0;
+  alignas(DirectoryEntry) std::array<char, 16384> buffer;
+  while (true) {
+    const long got = syscall(SYS_getdents64, proc.get(), buffer.data(), buffer.size());
+    if (got <= 0) break;
+    for (long at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const DirectoryEntry*>(buffer.data() + at);
+      at += entry->length;
+      pid_t pid = 0;
+      const char* const name_end = entry->name + std::strlen(entry->name);
+      const auto [stopped, error] = std::from_chars(entry->name, name_end, pid);
+      if (error != std::errc() || stopped != name_end || count_ == kCapacity) continue;
+      const Descriptor directory(openat(proc.get(), entry->name, O_PATH | O_CLOEXEC));
+      const Stat stat = directory.get() < 0 ? Stat{} : read_stat(directory.get());
+      if (!stat.lives) continue;
+      seen_[count_++] = {pid, stat.parent, carries_tag(directory.get())};
+    }
+  }
+  std::sort(seen_.begin(), seen_.begin() + static_cast<std::ptrdiff_t>(count_),
+            [](const Seen& a, const Seen& b) { return a.pid < b.pid; });
+
+  for (bool grew = true; grew;) {
+    grew = false;
+    for (std::size_t i = 0; i < count_; ++i) {
+      Seen& seen = seen_[i];
+      if (seen.member || seen.parent == 0) continue;
+      const Seen* parent = find(seen.parent);
+      seen.member = seen.parent == root || (parent != nullptr && parent->member);
+      grew = grew || seen.member;
+    }
+  }
+  std::size_t living = 0;
+  for (std::size_t i = 0; i < count_; ++i) {
+    Seen& seen = seen_[i];
+    if (seen.pid == getpid() || seen.pid == spared) seen.member = false;
+    if (seen.member) ++living;
+  }
+  return living;
+}
+
+void ProcessSet::signal_all(int signal) const {
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (seen_[i].member) kill(seen_[i].pid, signal);
+  }
+}
+
+pid_t ProcessSet::any() const {
+  for (std::size_t i = 0; i < count_; ++i) {
+    if (seen_[i].member) return seen_[i].pid;
+  }
+  return 0;
+}
+
+}  // namespace provisioner::runner

@@ -1,0 +1,60 @@
+// The living processes of an attempt, found in /proc: every descendant of a root process, and every
+// process whose environment carries the attempt's tag (a process may lose its parents by double
+// forking, or its environment by clearing it, but the guard and the runner are subreapers, so that
+// no descendant escapes while they live).
+//
+// Uses no heap, so that the guard can work when memory is short. Reading /proc takes milliseconds.
+// Not thread-safe. 900 KB, of which only the used part becomes resident: make it static or heap.
+#pragma once
+
+#include <sys/types.h>
+
+#include <array>
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+#include "base/ids.hpp"
+
+namespace provisioner::runner {
+
+// The variable that every process of an attempt carries, the guard included, and its value.
+inline constexpr std::string_view kAttemptVariable = "PROVISIONER_ATTEMPT";
+std::string attempt_tag(const RunId& run, Attempt attempt);  // "<run>.<attempt>"
+
+class ProcessSet {
+ public:
+  // At most this many processes of the whole machine are looked at.
+  static constexpr std::size_t kCapacity = 65536;
+
+  // `tag` is at most 100 bytes long; the rest is cut.
+  explicit ProcessSet(std::string_view tag);
+
+  // Looks at /proc. Descendants of `root` (0 = none) and carriers of the tag, but neither this
+  // process, nor `spared` (0 = none), nor the dead that nobody has waited for. Returns how many
+  // live.
+  std::size_t look(pid_t root, pid_t spared);
+
+  // Sends `signal` to each process that look() found.
+  void signal_all(int signal) const;
+
+  // One that look() found, for messages; 0 = none.
+  pid_t any() const;
+
+ private:
+  struct Seen {
+    pid_t pid = 0;
+    pid_t parent = 0;
+    bool member = false;
+  };
+
+  bool carries_tag(int process_directory) const;
+  Seen* find(pid_t pid);
+
+  std::array<char, 128> entry_{};  // NUL PROVISIONER_ATTEMPT=<tag> NUL, as in environ
+  std::size_t entry_size_ = 0;
+  std::array<Seen, kCapacity> seen_{};
+  std::size_t count_ = 0;
+};
+
+}  // namespace provisioner::runner

@@ -1,0 +1,103 @@
+#include "runner/trampoline.hpp"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+
+namespace provisioner::runner {
+namespace {
+
+constexpr int kNothingStarted = 125;
+constexpr int kCannotExecute = 127;
+
+[[noreturn]] void become(const TrampolineOptions& options, pid_t trampoline) {
+  if (options.group) setpgid(0, 0);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
+  signal(SIGPIPE, SIG_DFL);
+  prctl(PR_SET_PDEATHSIG, SIGINT);
+  // The trampoline may have died before the line above: then nobody would ever tell.
+  if (getppid() != trampoline) _exit(kNothingStarted);
+  std::vector<char*> argv;
+  for (const auto& word : options.command) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  execv(argv[0], argv.data());
+  std::fprintf(stderr, "cannot execute %s: %s\n", argv[0], std::strerror(errno));
+  _exit(kCannotExecute);
+}
+
+void tell(int line, TrampolineRecord record) {
+  // A runner that is gone has no use for it.
+  if (line >= 0) send(line, &record, sizeof(record), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+}  // namespace
+
+int run_trampoline(const TrampolineOptions& options) {
+  fcntl(options.line, F_SETFD, FD_CLOEXEC);
+  if (options.line > 3) close_range(3, static_cast<unsigned>(options.line - 1), 0);
+  close_range(static_cast<unsigned>(options.line + 1), ~0u, 0);
+
+  sigset_t mask;
+  sigemptyset(&mask);
+  for (const int signal : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT}) sigaddset(&mask, signal);
+  sigprocmask(SIG_BLOCK, &mask, nullptr);
+  const int signals = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+  if (signals < 0) return kNothingStarted;
+  if (options.command.empty() || getppid() != options.parent) return kNothingStarted;
+
+  const pid_t self = getpid();
+  const pid_t child = fork();
+  if (child < 0) {
+    std::fprintf(stderr, "cannot start a process: %s\n", std::strerror(errno));
+    return kNothingStarted;
+  }
+  if (child == 0) become(options, self);
+  if (options.group) setpgid(child, child);  // whoever of the two is first
+
+  int line = options.line;
+  bool interrupted = false;
+  const auto interrupt = [&] {
+    if (interrupted) return;
+    interrupted = true;
+    kill(options.group ? -child : child, SIGINT);
+  };
+  tell(line, {TrampolineRecord::Kind::kStarted, child, 0});
+
+  while (true) {
+    std::array<pollfd, 2> wake = {{{signals, POLLIN, 0}, {line, POLLIN, 0}}};
+    poll(wake.data(), wake.size(), -1);
+    signalfd_siginfo info;
+    while (read(signals, &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
+      if (info.ssi_signo == SIGTERM) interrupt();
+    }
+    int status = 0;
+    if (waitpid(child, &status, WNOHANG) == child) {
+      tell(line, {TrampolineRecord::Kind::kEnded, child, status});
+      return 0;
+    }
+    if (line < 0 || wake[1].revents == 0) continue;
+    char word = 0;
+    const ssize_t got = recv(line, &word, 1, MSG_DONTWAIT);
+    if (got == 1 && word == kInterrupt) interrupt();
+    if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) {
+      interrupt();  // the runner is gone
+      close(line);
+      line = -1;
+    }
+  }
+}
+
+}  // namespace provisioner::runner
