@@ -1,0 +1,108 @@
+// run list | show | logs | cancel
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/exit_code.hpp"
+#include "cli/follow_run.hpp"
+#include "cli/listing.hpp"
+#include "cli/session.hpp"
+#include "cli/terminal.hpp"
+
+namespace provisioner::cli {
+namespace {
+
+void print_runs(const std::string& json) {
+  std::vector<std::vector<Cell>> rows;
+  const auto answer = nlohmann::json::parse(json);
+  for (const auto& run : answer["items"]) {
+    const std::string status = text_of(run, "status");
+    rows.push_back({{text_of(run, "id")},
+                    {text_of(run, "workspace")},
+                    {text_of(run, "operation")},
+                    {text_of(run, "trigger")},
+                    {status, tint_of_status(status)},
+                    {text_of(run, "attempt")},
+                    {ago_of(run, "created_at")},
+                    {took(run)},
+                    {first_line(text_of(run, "error"))}});
+  }
+  fmt::print("{}", render_table({"ID", "WORKSPACE", "OPERATION", "TRIGGER", "STATUS", "ATTEMPT",
+                                 "CREATED", "TOOK", "ERROR"},
+                                rows, output_has_colour()));
+  if (answer["next_cursor"].is_string()) {
+    fmt::print(stderr, "more: --cursor {}\n", answer["next_cursor"].get<std::string>());
+  }
+}
+
+void add_list(CLI::App& noun, Session& session) {
+  struct Options {
+    std::string workspace, status, cursor;
+    int limit = 20;
+  };
+  auto* command = noun.add_subcommand("list", "list runs, newest first");
+  auto options = std::make_shared<Options>();
+  command->add_option("workspace", options->workspace, "only of this workspace");
+  command->add_option("--status", options->status,
+                      "queued, running, succeeded, failed, timed_out, cancelled or interrupted");
+  command->add_option("--limit", options->limit)->check(CLI::Range(1, 500));
+  command->add_option("--cursor", options->cursor, "continue a listing");
+  add_output_option(*command, session);
+  command->callback([options, &session] {
+    Query query;
+    query.add("workspace", options->workspace);
+    query.add("status", options->status);
+    query.add("cursor", options->cursor);
+    query.add("limit", std::to_string(options->limit));
+    show(session, "/api/v1/runs" + query.text(), print_runs);
+  });
+}
+
+}  // namespace
+
+void add_run_commands(CLI::App& noun, Session& session) {
+  add_list(noun, session);
+
+  auto* show_command = noun.add_subcommand("show", "show one run");
+  auto shown = std::make_shared<std::string>();
+  show_command->add_option("run", *shown, "its id")->required();
+  add_output_option(*show_command, session);
+  show_command->callback([shown, &session] {
+    show(session, "/api/v1/runs/" + encoded(*shown), print_fields);
+  });
+
+  auto* logs = noun.add_subcommand("logs", "print a run's log");
+  auto logged = std::make_shared<std::string>();
+  auto follow = std::make_shared<bool>(false);
+  logs->add_option("run", *logged, "its id")->required();
+  logs->add_flag("-f,--follow", *follow, "wait for more until the run ends");
+  logs->callback([logged, follow, &session] {
+    if (*follow) {
+      session.code = follow_run(session, *logged);
+      return;
+    }
+    auto api = session.api();
+    auto text = api ? (*api)->get("/api/v1/runs/" + encoded(*logged) + "/log")
+                    : Result<std::string>(std::unexpected(api.error()));
+    if (!text) {
+      session.code = report(text.error());
+    } else {
+      fmt::print("{}", *text);
+    }
+  });
+
+  auto* cancel = noun.add_subcommand("cancel", "stop a run: tofu gets one interrupt and ends in order");
+  auto cancelled = std::make_shared<std::string>();
+  cancel->add_option("run", *cancelled, "its id")->required();
+  add_output_option(*cancel, session);
+  cancel->callback([cancelled, &session] {
+    act(session, "POST", "/api/v1/runs/" + encoded(*cancelled) + "/cancel", "", [](const auto& json) {
+      fmt::print("run {} is asked to stop ({})\n", text_of(json, "id"), text_of(json, "status"));
+    });
+  });
+}
+
+}  // namespace provisioner::cli
