@@ -297,30 +297,28 @@ Result<Bundle> build_bundle(const fs::path& folder, std::span<const std::string>
   return bundle;
 }
 
-Status check_module_sources(const Bundle& bundle, std::span<const ModuleSource> sources) {
-  for (const auto& module : sources) {
-    if (!module.source.starts_with("./") && !module.source.starts_with("../")) continue;
-    const auto slash = module.file.rfind('/');
-    const auto folder = slash == std::string::npos ? "" : module.file.substr(0, slash);
-    auto target = (fs::path(folder) / module.source).lexically_normal().string();
-    while (target.ends_with('/')) target.pop_back();
-    if (target == ".") target.clear();
-    const bool there = target != ".." && !target.starts_with("../") &&
-                       std::ranges::any_of(bundle.entries, [&](const BundleEntry& entry) {
-                         return is_within(entry.path, target);
-                       });
-    if (there) continue;
-    std::string_view shown = module.file;
-    if (!bundle.folder.empty() && is_within(shown, bundle.folder)) {
-      shown.remove_prefix(bundle.folder.size() + 1);
-    }
-    return fail(
-        ErrorKind::kInvalid,
-        fmt::format("{}:{}: the module source {} is not part of the workspace's content: put "
-                    "it into the folder, or name it in include",
-                    shown, module.line, module.source));
+Result<std::optional<std::string>> find_module(const Bundle& bundle, const ModuleSource& module) {
+  if (!module.source.starts_with("./") && !module.source.starts_with("../")) return std::nullopt;
+  const auto slash = module.file.rfind('/');
+  const auto folder = slash == std::string::npos ? "" : module.file.substr(0, slash);
+  auto target = (fs::path(folder) / module.source).lexically_normal().string();
+  while (target.ends_with('/')) target.pop_back();
+  if (target == ".") target.clear();
+  if (target != ".." && !target.starts_with("../") &&
+      std::ranges::any_of(bundle.entries, [&](const BundleEntry& entry) {
+        return is_within(entry.path, target);
+      })) {
+    return target;
   }
-  return {};
+  std::string_view shown = module.file;
+  if (!bundle.folder.empty() && is_within(shown, bundle.folder)) {
+    shown.remove_prefix(bundle.folder.size() + 1);
+  }
+  return fail(
+      ErrorKind::kInvalid,
+      fmt::format("{}:{}: the module source {} is not part of the workspace's content: put it "
+                  "into the folder, or name it in include",
+                  shown, module.line, module.source));
 }
 
 }  // namespace provisioner

@@ -9,7 +9,7 @@
 
 #include <cstddef>
 #include <filesystem>
-#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -71,8 +71,8 @@ struct ModuleSource {
   std::string source;  // "../modules/vpc", "hashicorp/consul/aws", ...
 };
 
-// kInvalid "main.tf:12: module source ../../vpc leads out of the workspace: ..." for the first
-// local path (./ or ../) that is not in the bundle.
-Status check_module_sources(const Bundle& bundle, std::span<const ModuleSource> sources);
+// The folder, in the archive, that a local source (./ or ../) names; nullopt for other sources.
+// kInvalid "main.tf:12: the module source ../../vpc is not part of ..." if the bundle lacks it.
+Result<std::optional<std::string>> find_module(const Bundle& bundle, const ModuleSource& module);
 
 }  // namespace provisioner

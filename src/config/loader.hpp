@@ -16,7 +16,8 @@
 
 namespace provisioner {
 
-// What the content's own files say. The scanner lives in the room tofu; the caller passes it in.
+// What a *.tf, *.tofu or *.json file of the content says. The scanner lives in the room tofu; the
+// caller passes it in.
 struct ContentFacts {
   std::vector<ModuleSource> modules;   // ModuleSource::file may stay empty
   std::vector<std::string> variables;  // names of `variable` blocks
@@ -36,6 +37,7 @@ struct LoadedWorkspace {
 // Offload; calls for different workspaces may run in parallel if `scan` allows it.
 // kUnavailable: the folder changed meanwhile, settle and repeat. kNotFound: the folder is gone.
 // Others are for people and concern this workspace alone.
+// An empty `scan` skips what only the content's own files can tell.
 Result<LoadedWorkspace> load_workspace(const std::filesystem::path& workspaces_dir,
                                        const WorkspaceName& name, const ContentScan& scan);
 
