@@ -10,9 +10,10 @@
 namespace provisioner {
 
 // Opens or creates `file` (mode 0600), takes an exclusive lock on its directory's
-// `provisioner.lock`, and applies the schema's migrations. Errors: kConflict when another daemon has it (names its pid),
-// kCorrupt, kIo (read-only, disk full), kInvalid when its schema is newer than this program.
-// One thread owns the connection; calls that arrive together commit together (group commit).
+// `provisioner.lock`, and applies the schema's migrations. Errors: kConflict when another daemon
+// has it (names its pid), kCorrupt, kIo (read-only, disk full), kInvalid when its schema is newer
+// than this program. One thread owns the connection; calls that arrive together commit together
+// (group commit).
 Result<std::unique_ptr<Store>> open_sqlite_store(const boost::asio::any_io_executor& loop,
                                                  const std::filesystem::path& file);
 

@@ -1,0 +1,49 @@
+// The one thread that owns the connection, and the group commit.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "store/sqlite/connection.hpp"
+#include "store/sqlite/transaction.hpp"
+
+namespace provisioner::sqlite {
+
+// One call of the store. Both functions run on the owner thread.
+struct Job {
+  std::move_only_function<Status(Transaction&)> work;  // its failure undoes only this job
+  std::move_only_function<void(Status)> done;  // the fate of the batch; hands over to the loop
+};
+
+// Takes all jobs that wait, runs each in a savepoint of one transaction, commits once, and only
+// then tells each of them. When the commit fails, all of them get its error and nothing was kept.
+class OwnerThread {
+ public:
+  // `announce` is called on this thread after a commit with what the kept jobs announced.
+  OwnerThread(std::unique_ptr<Connection> connection,
+              std::function<void(std::vector<Change>)> announce);
+  // Finishes the jobs that wait.
+  ~OwnerThread();
+
+  void post(Job job);
+
+ private:
+  void loop();
+  void run_batch(std::deque<Job> batch);
+
+  std::unique_ptr<Connection> connection_;
+  std::function<void(std::vector<Change>)> announce_;
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::deque<Job> waiting_;
+  bool stopping_ = false;
+  std::thread thread_;
+};
+
+}  // namespace provisioner::sqlite

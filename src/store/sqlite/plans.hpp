@@ -1,0 +1,13 @@
+// The leader's decisions and the ledger.
+#pragma once
+
+#include <vector>
+
+#include "store/sqlite/transaction.hpp"
+
+namespace provisioner::sqlite {
+
+Status commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCommit& plan, Instant now);
+Result<std::vector<Occurrence>> occurrences(Transaction& tx, const OccurrenceFilter& filter);
+
+}  // namespace provisioner::sqlite

@@ -1,0 +1,352 @@
+#include "store/sqlite/sqlite_store.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+#include <map>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+#include "store/sqlite/attempts.hpp"
+#include "store/sqlite/directory_lock.hpp"
+#include "store/sqlite/leadership.hpp"
+#include "store/sqlite/owner_thread.hpp"
+#include "store/sqlite/plans.hpp"
+#include "store/sqlite/records.hpp"
+#include "store/sqlite/retention.hpp"
+#include "store/sqlite/runs.hpp"
+#include "store/sqlite/schema.hpp"
+#include "store/sqlite/states.hpp"
+#include "store/sqlite/workspaces.hpp"
+
+namespace provisioner {
+namespace {
+
+using sqlite::Transaction;
+
+// Who wants to hear of changes. Lives on the loop, and longer than the store if somebody listens.
+class Subscribers : public std::enable_shared_from_this<Subscribers> {
+ public:
+  Store::Subscription add(std::function<void(const Change&)> on_change) {
+    const std::uint64_t key = next_++;
+    listeners_.emplace(key, std::make_shared<Listener>(std::move(on_change)));
+    return {nullptr, [self = weak_from_this(), key](void*) {
+              if (auto subscribers = self.lock()) subscribers->listeners_.erase(key);
+            }};
+  }
+
+  void tell(const std::vector<Change>& changes) {
+    // A listener may end its own or another's subscription, or begin one.
+    std::vector<std::weak_ptr<Listener>> present;
+    for (const auto& [key, listener] : listeners_) present.push_back(listener);
+    for (const Change& change : changes) {
+      for (const auto& weak : present) {
+        if (auto listener = weak.lock()) (*listener)(change);
+      }
+    }
+  }
+
+ private:
+  using Listener = std::function<void(const Change&)>;
+  std::uint64_t next_ = 0;
+  std::map<std::uint64_t, std::shared_ptr<Listener>> listeners_;
+};
+
+std::vector<Change> each_once(std::vector<Change> changes) {
+  const auto by = [](const Change& c) { return std::tie(c.topic, c.key); };
+  std::ranges::sort(changes, {}, by);
+  const auto repeated = std::ranges::unique(
+      changes, [&](const Change& a, const Change& b) { return by(a) == by(b); });
+  changes.erase(repeated.begin(), repeated.end());
+  return changes;
+}
+
+class SqliteStore final : public Store {
+ public:
+  SqliteStore(const boost::asio::any_io_executor& loop, sqlite::DirectoryLock lock,
+              std::unique_ptr<sqlite::Connection> connection, std::int64_t schema)
+      : loop_(loop),
+        lock_(std::move(lock)),
+        schema_(schema),
+        owner_(std::move(connection), [loop, subscribers = subscribers_](auto changes) {
+          boost::asio::post(loop, [subscribers, changes = each_once(std::move(changes))] {
+            subscribers->tell(changes);
+          });
+        }) {}
+
+  Subscription subscribe(std::function<void(const Change&)> on_change) override {
+    return subscribers_->add(std::move(on_change));
+  }
+
+  std::string describe() const override {
+    return fmt::format("sqlite {}, schema {}", sqlite3_libversion(), schema_);
+  }
+
+  Task<Result<Leadership>> leadership() override {
+    return call<Leadership>([](auto& tx) { return sqlite::leadership(tx); });
+  }
+  Task<Result<Leadership>> claim_term(LeaderFence seen, ClaimId fresh, InstanceId me,
+                                      Instant now) override {
+    return call<Leadership>([=](auto& tx) { return sqlite::claim_term(tx, seen, fresh, me, now); });
+  }
+  Task<Status> resign(LeaderFence fence, Instant now) override {
+    return call<void>([=](auto& tx) { return sqlite::resign(tx, fence, now); });
+  }
+
+  Task<Status> beat_instance(Instance instance) override {
+    return call<void>([=](auto& tx) { return sqlite::beat_instance(tx, instance); });
+  }
+  Task<Result<std::vector<Instance>>> instances() override {
+    return call<std::vector<Instance>>([](auto& tx) { return sqlite::instances(tx); });
+  }
+  Task<Result<std::string>> setting_or_insert(std::string key, std::string value) override {
+    return call<std::string>([=](auto& tx) { return sqlite::setting_or_insert(tx, key, value); });
+  }
+
+  Task<Result<Workspace>> publish(Publication publication, Instant now) override {
+    return call<Workspace>([publication = std::move(publication), now](auto& tx) {
+      return sqlite::publish(tx, publication, now);
+    });
+  }
+  Task<Status> detach(WorkspaceName workspace, std::string by, Instant now) override {
+    return call<void>([=](auto& tx) { return sqlite::detach(tx, workspace, by, now); });
+  }
+  Task<Status> put_bundle(BundleHash hash, std::string content) override {
+    return call<void>([hash, content = std::move(content)](auto& tx) {
+      return sqlite::put_bundle(tx, hash, content);
+    });
+  }
+  Task<Result<std::string>> bundle(BundleHash hash) override {
+    return call<std::string>([=](auto& tx) { return sqlite::bundle(tx, hash); });
+  }
+  Task<Result<std::vector<ConfigChange>>> config_changes(WorkspaceName workspace,
+                                                         int limit) override {
+    return call<std::vector<ConfigChange>>(
+        [=](auto& tx) { return sqlite::config_changes(tx, workspace, limit); });
+  }
+
+  Task<Result<std::vector<Workspace>>> workspaces() override {
+    return call<std::vector<Workspace>>([](auto& tx) { return sqlite::workspaces(tx); });
+  }
+  Task<Result<Workspace>> workspace(WorkspaceName name) override {
+    return call<Workspace>([=](auto& tx) { return sqlite::workspace(tx, name); });
+  }
+  Task<Result<Workspace>> update_workspace(Workspace row, Instant now) override {
+    return call<Workspace>(
+        [row = std::move(row), now](auto& tx) { return sqlite::update_workspace(tx, row, now); });
+  }
+  Task<Status> remove_workspace(WorkspaceName name, std::string by, Instant now) override {
+    return call<void>([=](auto& tx) { return sqlite::remove_workspace(tx, name, by, now); });
+  }
+
+  Task<Result<std::vector<ScheduleCursor>>> cursors() override {
+    return call<std::vector<ScheduleCursor>>([](auto& tx) { return sqlite::cursors(tx); });
+  }
+  Task<Status> commit_plan(LeaderFence fence, PlanCommit plan, Instant now) override {
+    return call<void>([fence, plan = std::move(plan), now](auto& tx) {
+      return sqlite::commit_plan(tx, fence, plan, now);
+    });
+  }
+  Task<Result<std::vector<Occurrence>>> occurrences(OccurrenceFilter filter) override {
+    return call<std::vector<Occurrence>>([=](auto& tx) { return sqlite::occurrences(tx, filter); });
+  }
+
+  Task<Result<Run>> enqueue(NewRun run, WhenBusy when_busy) override {
+    return call<Run>([run = std::move(run), when_busy](auto& tx) {
+      return sqlite::enqueue(tx, run, when_busy);
+    });
+  }
+  Task<Result<std::optional<ClaimedRun>>> claim_next(ClaimRequest request) override {
+    return call<std::optional<ClaimedRun>>(
+        [=](auto& tx) { return sqlite::claim_next(tx, request); });
+  }
+  Task<Result<std::optional<ClaimedRun>>> find_claim(ClaimId claim) override {
+    return call<std::optional<ClaimedRun>>([=](auto& tx) { return sqlite::find_claim(tx, claim); });
+  }
+  Task<Status> set_waiting(LeaderFence fence, RunId run, std::string waiting_for) override {
+    return call<void>([=](auto& tx) { return sqlite::set_waiting(tx, fence, run, waiting_for); });
+  }
+  Task<Status> register_attempt(AttemptFence fence, ProcessIdentity process) override {
+    return call<void>([=](auto& tx) { return sqlite::register_attempt(tx, fence, process); });
+  }
+  Task<Result<HeartbeatAnswer>> heartbeat(AttemptFence fence, Instant lease_expires_at) override {
+    return call<HeartbeatAnswer>(
+        [=](auto& tx) { return sqlite::heartbeat(tx, fence, lease_expires_at); });
+  }
+  Task<Status> append_log(AttemptFence fence, std::int64_t offset, std::string text) override {
+    return call<void>([fence, offset, text = std::move(text)](auto& tx) {
+      return sqlite::append_log(tx, fence, offset, text);
+    });
+  }
+  Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now) override {
+    return call<void>([=](auto& tx) { return sqlite::finish_attempt(tx, fence, result, now); });
+  }
+  Task<Result<InterruptionOutcome>> interrupt_attempt(std::optional<LeaderFence> fence,
+                                                      Interruption interruption,
+                                                      Instant now) override {
+    return call<InterruptionOutcome>(
+        [fence, interruption = std::move(interruption), now](auto& tx) {
+          return sqlite::interrupt_attempt(tx, fence, interruption, now);
+        });
+  }
+  Task<Result<std::vector<AttemptRow>>> running_attempts() override {
+    return call<std::vector<AttemptRow>>([](auto& tx) { return sqlite::running_attempts(tx); });
+  }
+  Task<Result<std::vector<AttemptRow>>> attempts(RunId run) override {
+    return call<std::vector<AttemptRow>>([=](auto& tx) { return sqlite::attempts(tx, run); });
+  }
+  Task<Result<Run>> request_cancel(RunId run, Instant now) override {
+    return call<Run>([=](auto& tx) { return sqlite::request_cancel(tx, run, now); });
+  }
+  Task<Result<Run>> run(RunId id) override {
+    return call<Run>([=](auto& tx) { return sqlite::run(tx, id); });
+  }
+  Task<Result<std::vector<Run>>> runs(RunFilter filter) override {
+    return call<std::vector<Run>>([=](auto& tx) { return sqlite::runs(tx, filter); });
+  }
+  Task<Result<std::vector<LogChunk>>> log(RunId run, Attempt attempt, std::int64_t offset,
+                                          std::int64_t limit) override {
+    return call<std::vector<LogChunk>>(
+        [=](auto& tx) { return sqlite::log(tx, run, attempt, offset, limit); });
+  }
+
+  Task<Result<std::optional<StateLock>>> lock_state(StateSlot slot, std::optional<AttemptFence> by,
+                                                    StateLock lock) override {
+    return call<std::optional<StateLock>>(
+        [=](auto& tx) { return sqlite::lock_state(tx, slot, by, lock); });
+  }
+  Task<Status> unlock_state(StateSlot slot, std::optional<AttemptFence> by,
+                            std::string lock_id) override {
+    return call<void>([=](auto& tx) { return sqlite::unlock_state(tx, slot, by, lock_id); });
+  }
+  Task<Result<std::optional<StateLock>>> state_lock(StateSlot slot) override {
+    return call<std::optional<StateLock>>([=](auto& tx) { return sqlite::state_lock(tx, slot); });
+  }
+  Task<Result<std::optional<StateLock>>> force_unlock(StateSlot slot) override {
+    return call<std::optional<StateLock>>([=](auto& tx) { return sqlite::force_unlock(tx, slot); });
+  }
+  Task<Result<StateVersion>> write_state(StateSlot slot, std::optional<AttemptFence> by,
+                                         std::string lock_id, StateMeta meta, std::string body,
+                                         std::string actor, Instant now) override {
+    return call<StateVersion>([slot = std::move(slot), by = std::move(by),
+                               lock_id = std::move(lock_id), meta = std::move(meta),
+                               body = std::move(body), actor = std::move(actor), now](auto& tx) {
+      return sqlite::write_state(tx, slot, by, lock_id, meta, body, actor, now);
+    });
+  }
+  Task<Result<StateVersion>> push_state(StateSlot slot, StateMeta meta, std::string body,
+                                        std::string actor, Instant now) override {
+    return call<StateVersion>([slot = std::move(slot), meta = std::move(meta),
+                               body = std::move(body), actor = std::move(actor), now](auto& tx) {
+      return sqlite::push_state(tx, slot, meta, body, actor, now);
+    });
+  }
+  Task<Result<std::optional<StateVersion>>> current_state(StateSlot slot) override {
+    return call<std::optional<StateVersion>>(
+        [=](auto& tx) { return sqlite::current_state(tx, slot); });
+  }
+  Task<Result<std::vector<StateVersion>>> state_versions(StateSlot slot) override {
+    return call<std::vector<StateVersion>>(
+        [=](auto& tx) { return sqlite::state_versions(tx, slot); });
+  }
+  Task<Result<std::string>> state_body(StateSlot slot, std::int64_t number) override {
+    return call<std::string>([=](auto& tx) { return sqlite::state_body(tx, slot, number); });
+  }
+
+  Task<Status> audit(AuditEvent event) override {
+    return call<void>([=](auto& tx) { return sqlite::audit(tx, event); });
+  }
+  Task<Result<PruneReport>> prune(RetentionPolicy policy, Instant now) override {
+    return call<PruneReport>([=](auto& tx) { return sqlite::prune(tx, policy, now); });
+  }
+
+ private:
+  // Posts `work` to the owner thread and resumes the caller on its loop after the commit. The loop
+  // has work until then. A cancelled caller resumes after the commit, too: what was asked happens.
+  template <typename T>
+  Task<Result<T>> call(std::function<Result<T>(Transaction&)> work) {
+    return boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void(Result<T>)>(
+        [this](auto handler, std::function<Result<T>(Transaction&)> wanted) {
+          auto answer = std::make_shared<Result<T>>();
+          auto busy =
+              boost::asio::make_work_guard(boost::asio::get_associated_executor(handler, loop_));
+          owner_.post({
+              .work = [answer, wanted = std::move(wanted)](Transaction& tx) -> Status {
+                try {
+                  *answer = wanted(tx);
+                } catch (const sqlite::SqlError& error) {
+                  *answer = std::unexpected(error.error());
+                  throw;
+                } catch (const std::exception& error) {
+                  *answer =
+                      fail(ErrorKind::kInternal, fmt::format("in the store: {}", error.what()));
+                }
+                if (!*answer) return std::unexpected(answer->error());
+                return {};
+              },
+              .done =
+                  [answer, busy = std::move(busy),
+                   handler = std::move(handler)](Status committed) mutable {
+                    if (!committed) *answer = std::unexpected(committed.error());
+                    boost::asio::post(busy.get_executor(),
+                                      [answer, handler = std::move(handler)]() mutable {
+                                        std::move(handler)(std::move(*answer));
+                                      });
+                  },
+          });
+        },
+        boost::asio::use_awaitable, std::move(work));
+  }
+
+  boost::asio::any_io_executor loop_;
+  std::shared_ptr<Subscribers> subscribers_ = std::make_shared<Subscribers>();
+  sqlite::DirectoryLock lock_;
+  std::int64_t schema_;
+  sqlite::OwnerThread owner_;  // last: ends first
+};
+
+// A file up to this size is read whole when it is opened (well under a second); damage in a larger
+// one shows when its page is read.
+constexpr std::uintmax_t kCheckedWhole = 64 << 20;
+
+// SQLite creates files with the umask's mode; state may hold secrets.
+Status create_private(const std::filesystem::path& file) {
+  const int descriptor = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  if (descriptor < 0) {
+    return fail(ErrorKind::kIo, fmt::format("opening {}: {}", file.native(),
+                                            std::generic_category().message(errno)));
+  }
+  close(descriptor);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Store>> open_sqlite_store(const boost::asio::any_io_executor& loop,
+                                                 const std::filesystem::path& file) {
+  const auto directory = file.has_parent_path() ? file.parent_path() : ".";
+  auto lock = sqlite::DirectoryLock::take(directory);
+  if (!lock) return std::unexpected(lock.error());
+  if (auto created = create_private(file); !created) return std::unexpected(created.error());
+  try {
+    auto connection = std::make_unique<sqlite::Connection>(file);
+    if (std::filesystem::file_size(file) <= kCheckedWhole) sqlite::check_integrity(*connection);
+    const std::int64_t schema = sqlite::migrate(*connection);
+    return std::make_unique<SqliteStore>(loop, *std::move(lock), std::move(connection), schema);
+  } catch (const sqlite::SqlError& error) {
+    return fail(fmt::format("opening {}", file.native()), error.error());
+  } catch (const std::exception& error) {
+    return fail(ErrorKind::kInternal, fmt::format("opening {}: {}", file.native(), error.what()));
+  }
+}
+
+}  // namespace provisioner

@@ -1,0 +1,325 @@
+#include "store/sqlite/workspaces.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+namespace provisioner::sqlite {
+namespace {
+
+// In the order of read_workspace().
+constexpr std::string_view kWorkspaces =
+    "SELECT w.name, w.enabled, w.status, w.detached, w.held, w.hold_until, w.hold_reason, "
+    "w.deployment_mode, w.template_name, w.description, w.config, w.bundle, w.inputs_hash, "
+    "s.config_version, w.deployed_config, w.deployed_bundle, w.deployed_inputs_hash, "
+    "w.deployed_mode, w.last_deployed, w.last_destroyed, w.last_deploy_error, "
+    "w.last_destroy_error, w.last_config_modified, w.ttl_expires_at, w.failed_destroys, "
+    "w.retry_at, w.created_at, w.updated_at, w.version "
+    "FROM workspace_states w JOIN schedules s ON s.workspace = w.name ";
+
+Workspace read_workspace(Row row) {
+  Workspace w;
+  w.name = row.as<WorkspaceName>();
+  w.enabled = row.boolean();
+  w.status = stored(parse_workspace_status(row.text()));
+  w.detached = row.boolean();
+  w.held = row.boolean();
+  w.hold_until = row.optional_instant();
+  w.hold_reason = row.text();
+  w.mode = row.text();
+  w.template_name = row.text();
+  w.description = row.text();
+  w.current = {.config = row.text(), .bundle = row.as<BundleHash>(), .inputs_hash = row.text()};
+  w.config_version = row.integer();
+  auto deployed_config = row.optional_text();
+  Definition deployed{.config = deployed_config.value_or(""),
+                      .bundle = row.as<BundleHash>(),
+                      .inputs_hash = row.text()};
+  if (deployed_config) w.deployed = std::move(deployed);
+  w.deployed_mode = row.text();
+  w.last_deployed = row.optional_instant();
+  w.last_destroyed = row.optional_instant();
+  w.last_deploy_error = row.text();
+  w.last_destroy_error = row.text();
+  w.last_config_modified = row.optional_instant();
+  w.ttl_expires_at = row.optional_instant();
+  w.failed_destroys = row.integer();
+  w.retry_at = row.optional_instant();
+  w.created_at = row.instant();
+  w.updated_at = row.instant();
+  w.version = row.as<Version>();
+  return w;
+}
+
+// An empty text is NULL in the columns that the requirement prescribes.
+std::optional<std::string> or_null(const std::string& text) {
+  return text.empty() ? std::nullopt : std::optional(text);
+}
+
+void record_change(Transaction& tx, const WorkspaceName& name, std::string_view change_type,
+                   const std::string& old_config, const std::string& new_config,
+                   const std::string& by, Instant now) {
+  tx.sql(
+        "INSERT INTO config_changes (id, workspace_name, change_type, old_config, new_config, "
+        "changed_by, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?)")
+      .run(tx.new_id(now), name, change_type, or_null(old_config), or_null(new_config), by, now);
+}
+
+// What the folder said when it was last published.
+struct Published {
+  bool enabled = true;
+  std::string schedule_hash;
+};
+
+Published published(Transaction& tx, const WorkspaceName& name) {
+  auto query = tx.sql(
+      "SELECT w.published_enabled, s.schedule_hash FROM workspace_states w JOIN schedules s ON "
+      "s.workspace = w.name WHERE w.name = ?");
+  query.bind(name);
+  query.step();
+  Row row = query.row();
+  return {.enabled = row.boolean(), .schedule_hash = row.text()};
+}
+
+void insert_workspace(Transaction& tx, const Publication& p, Instant now) {
+  tx.sql(
+        "INSERT INTO workspace_states (id, name, status, created_at, updated_at, "
+        "last_config_modified, enabled, published_enabled, detached, held, hold_reason, "
+        "template_name, description, config, bundle, inputs_hash, deployed_mode, failed_destroys) "
+        "VALUES (?1, ?2, 'pending', ?3, ?3, ?3, ?4, ?4, 0, 0, '', ?5, ?6, ?7, ?8, ?9, '', 0)")
+      .run(tx.new_id(now), p.workspace, now, p.enabled, p.template_name, p.description,
+           p.definition.config, p.definition.bundle, p.definition.inputs_hash);
+  tx.sql(
+        "INSERT INTO schedules (workspace, cursor, config_version, schedule_hash) VALUES (?, ?, 1, "
+        "?)")
+      .run(p.workspace, p.first_cursor, p.schedule_hash);
+  record_change(tx, p.workspace, "created", "", p.definition.config, p.changed_by, now);
+  tx.announce(Change::Topic::kWorkspace, p.workspace.value);
+}
+
+}  // namespace
+
+Result<Workspace> publish(Transaction& tx, const Publication& publication, Instant now) {
+  const Publication& p = publication;
+  if (!has_bundle(tx, p.definition.bundle)) {
+    return fail(ErrorKind::kInvalid, fmt::format("bundle {} of workspace {} was not stored before",
+                                                 p.definition.bundle.value, p.workspace.value));
+  }
+  const Result<Workspace> before = workspace(tx, p.workspace);
+  if (!before) {
+    insert_workspace(tx, p, now);
+    return workspace(tx, p.workspace);
+  }
+  const Published last = published(tx, p.workspace);
+  Workspace changed = *before;
+  changed.current = p.definition;
+  changed.template_name = p.template_name;
+  changed.description = p.description;
+  changed.detached = false;
+  // `enable` and `disable` by hand hold until the file itself says something else.
+  if (p.enabled != last.enabled) changed.enabled = p.enabled;
+  if (changed == *before && p.enabled == last.enabled && p.schedule_hash == last.schedule_hash) {
+    return before;
+  }
+  if (before->current != p.definition) changed.last_config_modified = now;
+  save_workspace(tx, *before, changed, now);
+  tx.sql("UPDATE workspace_states SET published_enabled = ? WHERE name = ?")
+      .run(p.enabled, p.workspace);
+  outdate_plans(tx, p.workspace);
+  if (p.schedule_hash != last.schedule_hash) {
+    // An edited schedule starts at now; the cursor never moves back, whatever the clock did.
+    tx.sql("UPDATE schedules SET cursor = max(cursor, ?), schedule_hash = ? WHERE workspace = ?")
+        .run(now, p.schedule_hash, p.workspace);
+  }
+  record_change(tx, p.workspace, before->detached ? "returned" : "updated", before->current.config,
+                p.definition.config, p.changed_by, now);
+  tx.announce(Change::Topic::kWorkspace, p.workspace.value);
+  return workspace(tx, p.workspace);
+}
+
+Status detach(Transaction& tx, const WorkspaceName& name, const std::string& by, Instant now) {
+  const Result<Workspace> before = workspace(tx, name);
+  if (!before) return std::unexpected(before.error());
+  if (before->detached) return {};
+  Workspace changed = *before;
+  changed.detached = true;
+  save_workspace(tx, *before, std::move(changed), now);
+  outdate_plans(tx, name);
+  record_change(tx, name, "detached", before->current.config, "", by, now);
+  return {};
+}
+
+Result<std::vector<ConfigChange>> config_changes(Transaction& tx, const WorkspaceName& name,
+                                                 int limit) {
+  auto query = tx.sql(
+      "SELECT workspace_name, change_type, old_config, new_config, changed_by, changed_at FROM "
+      "config_changes WHERE workspace_name = ? ORDER BY rowid DESC LIMIT ?");
+  query.bind(name, limit);
+  std::vector<ConfigChange> changes;
+  while (query.step()) {
+    Row row = query.row();
+    changes.push_back({.workspace = row.as<WorkspaceName>(),
+                       .change_type = row.text(),
+                       .old_config = row.text(),
+                       .new_config = row.text(),
+                       .changed_by = row.text(),
+                       .changed_at = row.instant()});
+  }
+  return changes;
+}
+
+Result<std::vector<Workspace>> workspaces(Transaction& tx) {
+  auto query = tx.sql(fmt::format("{} ORDER BY w.name", kWorkspaces));
+  std::vector<Workspace> all;
+  while (query.step()) all.push_back(read_workspace(query.row()));
+  return all;
+}
+
+Result<Workspace> workspace(Transaction& tx, const WorkspaceName& name) {
+  static const std::string text = fmt::format("{} WHERE w.name = ?", kWorkspaces);
+  auto query = tx.sql(text);
+  query.bind(name);
+  if (query.step()) return read_workspace(query.row());
+  return fail(ErrorKind::kNotFound, fmt::format("there is no workspace {}", name.value));
+}
+
+Result<Workspace> update_workspace(Transaction& tx, const Workspace& row, Instant now) {
+  const Result<Workspace> before = workspace(tx, row.name);
+  if (!before) return before;
+  if (before->version != row.version) {
+    return fail(ErrorKind::kVersionConflict,
+                fmt::format("workspace {} has version {}, not {}: somebody changed it meanwhile",
+                            row.name.value, before->version.value, row.version.value));
+  }
+  Workspace changed = *before;
+  changed.enabled = row.enabled;
+  changed.held = row.held;
+  changed.hold_until = row.hold_until;
+  changed.hold_reason = row.hold_reason;
+  changed.ttl_expires_at = row.ttl_expires_at;
+  changed.retry_at = row.retry_at;
+  if (changed == *before) return before;
+  // A plan that did not see the switch or the hold must not fire.
+  const bool decides = changed.enabled != before->enabled || changed.held != before->held ||
+                       changed.hold_until != before->hold_until;
+  save_workspace(tx, *before, std::move(changed), now);
+  if (decides) outdate_plans(tx, row.name);
+  return workspace(tx, row.name);
+}
+
+Status remove_workspace(Transaction& tx, const WorkspaceName& name, const std::string& by,
+                        Instant now) {
+  const Result<Workspace> before = workspace(tx, name);
+  if (!before) return std::unexpected(before.error());
+  {
+    auto active = tx.sql("SELECT id FROM runs WHERE workspace = ? AND status = 'running'");
+    active.bind(name);
+    if (active.step()) {
+      return fail(ErrorKind::kConflict, fmt::format("run {} of workspace {} is active: cancel it, "
+                                                    "or wait for its end",
+                                                    active.row().text(), name.value));
+    }
+    auto locked = tx.sql("SELECT id FROM state_locks WHERE workspace = ?");
+    locked.bind(name);
+    if (locked.step()) {
+      return fail(ErrorKind::kConflict, fmt::format("the state of workspace {} is locked by {}",
+                                                    name.value, locked.row().text()));
+    }
+  }
+  // Children before parents.
+  tx.sql("DELETE FROM run_logs WHERE run IN (SELECT id FROM runs WHERE workspace = ?)").run(name);
+  tx.sql("DELETE FROM run_attempts WHERE run IN (SELECT id FROM runs WHERE workspace = ?)")
+      .run(name);
+  tx.sql("DELETE FROM runs WHERE workspace = ?").run(name);
+  tx.sql("DELETE FROM occurrences WHERE workspace = ?").run(name);
+  tx.sql("DELETE FROM state_versions WHERE workspace = ?").run(name);
+  tx.sql("DELETE FROM schedules WHERE workspace = ?").run(name);
+  tx.sql("DELETE FROM workspace_states WHERE name = ?").run(name);
+  record_change(tx, name, "removed", before->current.config, "", by, now);
+  tx.announce(Change::Topic::kWorkspace, name.value);
+  return {};
+}
+
+Result<std::vector<ScheduleCursor>> cursors(Transaction& tx) {
+  auto query = tx.sql("SELECT workspace, cursor, config_version FROM schedules");
+  std::vector<ScheduleCursor> all;
+  while (query.step()) {
+    Row row = query.row();
+    all.push_back({.workspace = row.as<WorkspaceName>(),
+                   .cursor = row.instant(),
+                   .config_version = row.integer()});
+  }
+  return all;
+}
+
+void save_workspace(Transaction& tx, const Workspace& before, Workspace changed, Instant now) {
+  if (changed == before) return;
+  const Workspace& w = changed;
+  std::optional<std::string> deployed_config, deployed_bundle, deployed_inputs;
+  if (w.deployed) {
+    deployed_config = w.deployed->config;
+    deployed_bundle = w.deployed->bundle.value;
+    deployed_inputs = w.deployed->inputs_hash;
+  }
+  // Optimistic locking: 0 rows would be a silent overwrite.
+  const std::int64_t rows =
+      tx.sql(
+            "UPDATE workspace_states SET enabled = ?, status = ?, detached = ?, held = ?, "
+            "hold_until = ?, hold_reason = ?, deployment_mode = ?, template_name = ?, "
+            "description = ?, config = ?, bundle = ?, inputs_hash = ?, deployed_config = ?, "
+            "deployed_bundle = ?, deployed_inputs_hash = ?, deployed_mode = ?, last_deployed = ?, "
+            "last_destroyed = ?, last_deploy_error = ?, last_destroy_error = ?, "
+            "last_config_modified = ?, ttl_expires_at = ?, failed_destroys = ?, retry_at = ?, "
+            "updated_at = ?, version = version + 1 WHERE name = ? AND version = ?")
+          .run(w.enabled, to_string(w.status), w.detached, w.held, w.hold_until, w.hold_reason,
+               or_null(w.mode), w.template_name, w.description, w.current.config, w.current.bundle,
+               w.current.inputs_hash, deployed_config, deployed_bundle, deployed_inputs,
+               w.deployed_mode, w.last_deployed, w.last_destroyed, or_null(w.last_deploy_error),
+               or_null(w.last_destroy_error), w.last_config_modified, w.ttl_expires_at,
+               w.failed_destroys, w.retry_at, now, w.name, before.version);
+  if (rows != 1) {
+    throw SqlError(SQLITE_INTERNAL,
+                   Error{ErrorKind::kInternal,
+                         fmt::format("workspace {} changed inside a transaction", w.name.value)});
+  }
+  tx.announce(Change::Topic::kWorkspace, w.name.value);
+}
+
+void outdate_plans(Transaction& tx, const WorkspaceName& name) {
+  tx.sql("UPDATE schedules SET config_version = config_version + 1 WHERE workspace = ?").run(name);
+}
+
+std::string lock_file(Transaction& tx, const WorkspaceName& name) {
+  auto query = tx.sql("SELECT lock_file FROM workspace_states WHERE name = ?");
+  query.bind(name);
+  return query.step() ? query.row().text() : "";
+}
+
+void set_lock_file(Transaction& tx, const WorkspaceName& name, const std::string& text) {
+  tx.sql("UPDATE workspace_states SET lock_file = ? WHERE name = ?").run(text, name);
+}
+
+Status put_bundle(Transaction& tx, const BundleHash& hash, const std::string& content) {
+  // A bundle that a pruning has marked is new again.
+  tx.sql(
+        "INSERT INTO bundles (hash, content) VALUES (?, ?) ON CONFLICT (hash) DO UPDATE SET "
+        "unreferenced_since = NULL WHERE unreferenced_since IS NOT NULL")
+      .run(hash, Blob{content});
+  return {};
+}
+
+Result<std::string> bundle(Transaction& tx, const BundleHash& hash) {
+  auto query = tx.sql("SELECT content FROM bundles WHERE hash = ?");
+  query.bind(hash);
+  if (query.step()) return query.row().text();
+  return fail(ErrorKind::kNotFound, fmt::format("there is no bundle {}", hash.value));
+}
+
+bool has_bundle(Transaction& tx, const BundleHash& hash) {
+  auto query = tx.sql("SELECT 1 FROM bundles WHERE hash = ?");
+  query.bind(hash);
+  return query.step();
+}
+
+}  // namespace provisioner::sqlite
