@@ -31,7 +31,8 @@ const std::map<std::string, std::set<std::string>> kMayUse = {
     {"server",
      {"base", "runtime", "schedule", "model", "config", "http", "store", "tofu", "scheduler",
       "execution", "telemetry"}},
-    {"cli", {"base", "runtime", "schedule", "model", "config", "http", "tofu", "telemetry"}},
+    {"cli",
+     {"base", "runtime", "schedule", "model", "config", "http", "tofu", "execution", "telemetry"}},
     {"runner_main", {"base", "runtime", "runner"}},
 };
 

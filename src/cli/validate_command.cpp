@@ -1,0 +1,108 @@
+#include "cli/validate_command.hpp"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/exit_code.hpp"
+#include "cli/terminal.hpp"
+#include "config/folders.hpp"
+#include "config/loader.hpp"
+#include "config/settings.hpp"
+#include "execution/content_scan.hpp"
+
+namespace provisioner::cli {
+namespace {
+
+struct Findings {
+  nlohmann::ordered_json workspaces = nlohmann::ordered_json::array();
+  bool all_valid = true;
+
+  void add(const std::string& name, const std::vector<std::string>& warnings, const std::string& error) {
+    workspaces.push_back({{"workspace", name},
+                          {"valid", error.empty()},
+                          {"error", error.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(error)},
+                          {"warnings", warnings}});
+    all_valid = all_valid && error.empty();
+  }
+};
+
+void check(const std::filesystem::path& directory, const WorkspaceName& name, Findings& findings) {
+  const auto loaded = load_workspace(directory, name, tofu_content_scan());
+  if (loaded) {
+    findings.add(name.value, loaded->warnings, "");
+  } else {
+    findings.add(name.value, {}, loaded.error().message);
+  }
+}
+
+Status check_all(const std::filesystem::path& directory, Findings& findings) {
+  const auto scan = scan_workspaces(directory);
+  if (!scan) return std::unexpected(scan.error());
+  for (const auto& name : scan->workspaces) check(directory, name, findings);
+  for (const auto& problem : scan->problems) findings.add(problem.folder, {}, problem.message);
+  return {};
+}
+
+void print(const Findings& findings) {
+  const bool colour = output_has_colour();
+  for (const auto& workspace : findings.workspaces) {
+    const std::string name = workspace["workspace"];
+    if (workspace["valid"].get<bool>()) {
+      fmt::print("{} {}\n", tinted("valid", Tint::kGreen, colour), name);
+    } else {
+      fmt::print("{} {}\n", tinted("error", Tint::kRed, colour), workspace["error"].get<std::string>());
+    }
+    for (const auto& warning : workspace["warnings"]) {
+      fmt::print("{} {}\n", tinted("warning", Tint::kYellow, colour), warning.get<std::string>());
+    }
+  }
+}
+
+void validate(const std::string& name, bool all, Session& session) {
+  if (name.empty() && !all) {
+    session.code = report({ErrorKind::kInvalid, "name a workspace, or say --all"});
+    return;
+  }
+  const auto loaded = load_settings(process_setting_sources({}));
+  if (!loaded) {
+    session.code = report(loaded.error());
+    return;
+  }
+  Findings findings;
+  if (all) {
+    if (const auto done = check_all(loaded->settings.workspaces_dir, findings); !done) {
+      session.code = report(done.error());
+      return;
+    }
+  } else {
+    const auto parsed = parse_workspace_name(name);
+    if (!parsed) {
+      session.code = report(parsed.error());
+      return;
+    }
+    check(loaded->settings.workspaces_dir, *parsed, findings);
+  }
+  if (!session.printed(findings.workspaces.dump())) print(findings);
+  if (!findings.all_valid) session.code = kFailed;
+}
+
+}  // namespace
+
+void add_validate_command(CLI::App& noun, Session& session) {
+  struct Options {
+    std::string name;
+    bool all = false;
+  };
+  auto* command = noun.add_subcommand("validate", "check a workspace's folder; needs no daemon");
+  auto options = std::make_shared<Options>();
+  command->add_option("workspace", options->name);
+  command->add_flag("--all", options->all, "every folder of the workspaces directory");
+  add_output_option(*command, session);
+  command->callback([options, &session] { validate(options->name, options->all, session); });
+}
+
+}  // namespace provisioner::cli

@@ -1,0 +1,265 @@
+// workspace list | show | status | plan | deploy | destroy | confirm | logs | outputs | hold |
+// release | extend | remove; validate stands in validate_command.cpp
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <nlohmann/json.hpp>
+
+#include "cli/exit_code.hpp"
+#include "cli/follow_run.hpp"
+#include "cli/listing.hpp"
+#include "cli/session.hpp"
+#include "cli/terminal.hpp"
+#include "cli/validate_command.hpp"
+
+namespace provisioner::cli {
+namespace {
+
+std::string path_of(const std::string& workspace, std::string_view rest = "") {
+  return fmt::format("/api/v1/workspaces/{}{}", encoded(workspace), rest);
+}
+
+std::string flags_of(const nlohmann::json& workspace) {
+  std::string flags;
+  const auto add = [&](bool set, std::string_view name) {
+    if (set) flags += fmt::format("{}{}", flags.empty() ? "" : ",", name);
+  };
+  add(!workspace.value("enabled", true), "disabled");
+  add(workspace.value("held", false), "held");
+  add(workspace.value("detached", false), "detached");
+  return flags;
+}
+
+void print_workspaces(const std::string& json) {
+  std::vector<std::vector<Cell>> rows;
+  const auto answer = nlohmann::json::parse(json);
+  for (const auto& workspace : answer["items"]) {
+    const std::string status = text_of(workspace, "status");
+    const auto next = workspace.value("next", nlohmann::json::object());
+    const bool has_next = next.is_object();
+    rows.push_back({{text_of(workspace, "name")},
+                    {status, tint_of_status(status)},
+                    {text_of(workspace, "mode")},
+                    {flags_of(workspace), Tint::kYellow},
+                    {ago_of(workspace, "last_deployed")},
+                    {ago_of(workspace, "last_destroyed")},
+                    {has_next ? text_of(next, "action") : ""},
+                    {has_next ? ago_of(next, "at") : ""},
+                    {first_line(text_of(workspace, "last_error")), Tint::kRed}});
+  }
+  fmt::print("{}", render_table({"NAME", "STATUS", "MODE", "FLAGS", "DEPLOYED", "DESTROYED", "NEXT", "AT",
+                                 "ERROR"},
+                                rows, output_has_colour()));
+}
+
+struct OperationOptions {
+  std::string workspace;
+  std::string mode;
+  bool queue = false;
+  bool detach = false;
+  bool upgrade = false;
+};
+
+// Asks for the run, then follows it.
+void operate(Session& session, const OperationOptions& options, std::string_view verb) {
+  if (verb == "destroy" && !session.yes &&
+      !confirm(fmt::format("Destroy everything in workspace {}?", options.workspace))) {
+    session.code = kUsage;
+    return;
+  }
+  nlohmann::json body = nlohmann::json::object();
+  if (!options.mode.empty()) body["mode"] = options.mode;
+  if (options.queue) body["queue"] = true;
+  if (options.upgrade) body["upgrade"] = true;
+
+  auto api = session.api();
+  auto answer = api ? (*api)->send("POST", path_of(options.workspace, fmt::format("/{}", verb)), body.dump())
+                    : Result<std::string>(std::unexpected(api.error()));
+  if (!answer) {
+    session.code = report(answer.error());
+    return;
+  }
+  const std::string id = nlohmann::json::parse(*answer)["id"];
+  if (options.detach) {
+    if (!session.printed(*answer)) fmt::print("{}\n", id);
+    return;
+  }
+  fmt::print(stderr, "run {}\n", id);
+  session.code = follow_run(session, id);
+}
+
+void add_operation(CLI::App& noun, Session& session, const char* verb, const char* description) {
+  auto* command = noun.add_subcommand(verb, description);
+  auto options = std::make_shared<OperationOptions>();
+  command->add_option("workspace", options->workspace)->required();
+  const std::string_view name = verb;
+  if (name == "deploy" || name == "plan") {
+    command->add_option("mode", options->mode, "of a workspace with mode_schedules");
+  }
+  if (name == "deploy") {
+    command->add_flag("--upgrade", options->upgrade, "renew the provider lock file (init -upgrade)");
+  }
+  command->add_flag("--queue", options->queue, "wait behind a run that is active");
+  command->add_flag("-d,--detach", options->detach, "print the run's id and return at once");
+  if (name == "destroy") add_yes_option(*command, session);
+  add_output_option(*command, session);
+  command->callback([options, &session, name] { operate(session, *options, name); });
+}
+
+// The log of the workspace's newest run.
+void print_logs(Session& session, const std::string& workspace, bool follow) {
+  auto api = session.api();
+  auto runs = api ? (*api)->get("/api/v1/runs?limit=1&workspace=" + encoded(workspace))
+                  : Result<std::string>(std::unexpected(api.error()));
+  if (!runs) {
+    session.code = report(runs.error());
+    return;
+  }
+  const auto items = nlohmann::json::parse(*runs)["items"];
+  if (items.empty()) {
+    session.code = report({ErrorKind::kNotFound, fmt::format("workspace {} has no run yet", workspace)});
+    return;
+  }
+  const std::string id = items[0]["id"];
+  if (follow) {
+    session.code = follow_run(session, id);
+    return;
+  }
+  auto text = (*api)->get("/api/v1/runs/" + encoded(id) + "/log");
+  if (!text) {
+    session.code = report(text.error());
+  } else {
+    fmt::print("{}", *text);
+  }
+}
+
+void print_outputs(const std::string& json) {
+  const auto outputs = nlohmann::ordered_json::parse(json);
+  for (const auto& [name, output] : outputs.items()) {
+    fmt::print("{} = {}\n", name,
+               output.value("sensitive", false) ? "(sensitive)" : output["value"].dump());
+  }
+}
+
+void add_reading_commands(CLI::App& noun, Session& session) {
+  auto* list = noun.add_subcommand("list", "list workspaces");
+  add_output_option(*list, session);
+  list->callback([&session] { show(session, "/api/v1/workspaces", print_workspaces); });
+
+  for (const char* verb : {"show", "status"}) {
+    auto* command = noun.add_subcommand(
+        verb, std::string_view(verb) == "show" ? "show one workspace" : "the same as show, or list");
+    auto name = std::make_shared<std::string>();
+    auto* option = command->add_option("workspace", *name);
+    if (std::string_view(verb) == "show") option->required();
+    add_output_option(*command, session);
+    command->callback([name, &session] {
+      if (name->empty()) {
+        show(session, "/api/v1/workspaces", print_workspaces);
+      } else {
+        show(session, path_of(*name), print_fields);
+      }
+    });
+  }
+
+  auto* logs = noun.add_subcommand("logs", "print the log of the newest run");
+  auto logged = std::make_shared<std::string>();
+  auto follow = std::make_shared<bool>(false);
+  logs->add_option("workspace", *logged)->required();
+  logs->add_flag("-f,--follow", *follow, "wait for more until the run ends");
+  logs->callback([logged, follow, &session] { print_logs(session, *logged, *follow); });
+
+  auto* outputs = noun.add_subcommand("outputs", "print tofu's outputs");
+  auto of = std::make_shared<std::string>();
+  outputs->add_option("workspace", *of)->required();
+  add_output_option(*outputs, session);
+  outputs->callback([of, &session] { show(session, path_of(*of, "/outputs"), print_outputs); });
+}
+
+void add_holding_commands(CLI::App& noun, Session& session) {
+  struct Options {
+    std::string workspace, until, reason, by;
+    bool converge = false;
+  };
+  const auto say_status = [](const nlohmann::json& workspace) {
+    fmt::print("workspace {}: {}{}\n", text_of(workspace, "name"), text_of(workspace, "status"),
+               workspace.value("held", false) ? ", held" : "");
+  };
+
+  auto* hold = noun.add_subcommand("hold", "suspend schedule, ttl, change and retry");
+  auto held = std::make_shared<Options>();
+  hold->add_option("workspace", held->workspace)->required();
+  hold->add_option("--until", held->until, "release by itself then")->type_name("TIME");
+  hold->add_option("--reason", held->reason);
+  add_output_option(*hold, session);
+  hold->callback([held, say_status, &session] {
+    nlohmann::json body = {{"reason", held->reason}};
+    if (!held->until.empty()) body["until"] = held->until;
+    act(session, "POST", path_of(held->workspace, "/hold"), body.dump(), say_status);
+  });
+
+  auto* release = noun.add_subcommand("release", "end a hold; by itself it starts nothing");
+  auto released = std::make_shared<Options>();
+  release->add_option("workspace", released->workspace)->required();
+  add_output_option(*release, session);
+  release->callback([released, say_status, &session] {
+    act(session, "POST", path_of(released->workspace, "/release"), "{}", say_status);
+  });
+
+  auto* extend = noun.add_subcommand("extend", "move the ttl of a deployed workspace");
+  auto extended = std::make_shared<Options>();
+  extend->add_option("workspace", extended->workspace)->required();
+  extend->add_option("by", extended->by, "such as 2h")->required();
+  add_output_option(*extend, session);
+  extend->callback([extended, &session] {
+    act(session, "POST", path_of(extended->workspace, "/extend"),
+        nlohmann::json({{"by", extended->by}}).dump(), [](const nlohmann::json& workspace) {
+          fmt::print("workspace {} expires at {}\n", text_of(workspace, "name"),
+                     text_of(workspace, "ttl_expires_at"));
+        });
+  });
+}
+
+void add_remove(CLI::App& noun, Session& session) {
+  struct Options {
+    std::string workspace;
+    bool destroy = false, abandon = false;
+  };
+  auto* command = noun.add_subcommand(
+      "remove", "forget a workspace whose folder is gone; refuses while something is deployed");
+  auto options = std::make_shared<Options>();
+  command->add_option("workspace", options->workspace)->required();
+  auto* destroy = command->add_flag("--destroy", options->destroy, "destroy what is deployed first");
+  command->add_flag("--abandon", options->abandon, "leave what is deployed to itself")->excludes(destroy);
+  add_yes_option(*command, session);
+  command->callback([options, &session] {
+    if (!session.yes &&
+        !confirm(fmt::format("Forget workspace {} with its history and state?", options->workspace))) {
+      session.code = kUsage;
+      return;
+    }
+    if (options->destroy) {
+      operate(session, {.workspace = options->workspace, .queue = true}, "destroy");
+      if (session.code != kDone) return;
+    }
+    act(session, "DELETE", path_of(options->workspace, options->abandon ? "?abandon=true" : ""), "",
+        [&](const nlohmann::json&) { fmt::print("workspace {} is removed\n", options->workspace); });
+  });
+}
+
+}  // namespace
+
+void add_workspace_commands(CLI::App& noun, Session& session) {
+  add_reading_commands(noun, session);
+  add_operation(noun, session, "plan", "show what a deploy would change");
+  add_operation(noun, session, "deploy", "deploy, and follow the run");
+  add_operation(noun, session, "destroy", "destroy, and follow the run");
+  add_operation(noun, session, "confirm", "agree to a change that deletes or replaces something");
+  add_holding_commands(noun, session);
+  add_remove(noun, session);
+  add_validate_command(noun, session);
+}
+
+}  // namespace provisioner::cli
