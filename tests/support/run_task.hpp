@@ -10,7 +10,7 @@
 
 #include "runtime/task.hpp"
 
-namespace provisioner {
+namespace provisioner::testing {
 
 // Turns `loop` until `task` has completed; other work on the loop goes on meanwhile and may be left
 // unfinished. Rethrows the task's exception. Throws when the loop runs out of work before.
@@ -43,4 +43,4 @@ T run_task(boost::asio::io_context& loop, Task<T> task) {
   }
 }
 
-}  // namespace provisioner
+}  // namespace provisioner::testing
