@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "model/first_seen.hpp"
 
 namespace provisioner {
 
@@ -26,9 +27,6 @@ struct ListenAddress {
 
 // "127.0.0.1:8080", "[::1]:8080", ":8080" (all interfaces) or "off".
 Result<std::optional<ListenAddress>> parse_listen_address(std::string_view text);
-
-// What the schedule means for a workspace that the store never saw.
-enum class FirstSeen { kLookBack, kWait };
 
 // Plain values. Defaults, names and meanings: setting_table().
 struct Settings {

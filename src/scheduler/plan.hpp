@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "model/first_seen.hpp"
 #include "model/occurrence.hpp"
 #include "scheduler/situation.hpp"
 
@@ -38,8 +39,6 @@ std::optional<Instant> next_occurrence_at(const Situation& s);
 Plan with_run_id(Plan plan, const RunId& id);
 
 // Where the cursor of a workspace starts that the store never saw.
-enum class FirstSeen { kLookBack, kWait };
-
 // kLookBack: just before the last occurrence of the past 7 days, so that it acts; kWait, or without
 // such an occurrence: now.
 Instant first_cursor(const Timeline& timeline, FirstSeen policy, Instant now);
