@@ -36,7 +36,7 @@ BinarySearch find_binary(const std::string& configured, std::string_view path_va
 // The version in the output of `<binary> version -json`, which warnings may surround.
 Result<std::string> parse_version_json(std::string_view output);
 
-// Runs `<binary> version -json` and completes `binary` with version and product. Blocks until
+// Runs `<binary> version -json` and completes `binary` with its version. Blocks until
 // the command ends, `timeout` at the longest (kTimeout): call it behind Offload. The child gets
 // only what it needs of this process's environment, and none of its files.
 Result<Binary> ask_version(Binary binary, Duration timeout);

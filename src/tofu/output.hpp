@@ -27,7 +27,8 @@ struct Diagnostic {
 enum class Action { kNone, kRead, kCreate, kUpdate, kReplace, kDelete, kMove, kImport, kForget };
 std::string_view to_string(Action action);  // "create", "replace", ...
 
-// One resource moved on. `done` of `planned` are of the whole apply.
+// One resource moved on. `done` of `planned` operations of the whole apply are completed; a
+// replacement counts as two, as in tofu's own summary.
 struct Progress {
   enum class Stage { kStarted, kRunning, kDone, kFailed };
   Stage stage = Stage::kStarted;
@@ -50,7 +51,8 @@ struct PlannedChange {
 // One line of output, understood. At most one of the optional parts is present.
 struct OutputEvent {
   // For the log: no ANSI sequences, no control characters but newlines, valid UTF-8, no newline at
-  // its end; the words are tofu's own. "" = nothing that a person needs (refresh, version).
+  // its end; the words are tofu's own. "" = nothing that a person needs (refresh, version). It
+  // may have several lines; empty lines between paragraphs come with the text after them.
   std::string text;
   std::optional<Progress> progress;
   std::optional<Diagnostic> diagnostic;
@@ -62,13 +64,14 @@ struct OutputSummary {
   std::optional<ResourceCounts> planned;  // "Plan: 2 to add, ..."
   std::optional<ResourceCounts> applied;  // "Apply complete! ..."; absent when it failed
   ResourceCounts finished;                // resources that were completed, also of a failed apply
-  std::int64_t replacements = 0;          // of the plan
   std::vector<PlannedChange> removals;    // planned deletions and replacements, at most 200
   std::vector<Diagnostic> errors;         // at most 50, in order
   std::int64_t warnings = 0;
   std::map<std::string, std::string> outputs;  // name -> JSON value; sensitive ones are left out
   bool plan_is_stale = false;                  // plan again
-  std::vector<std::string> lock_ids;           // of locks that the output names
+  // Of a lock that this command took and could not release: only such a one may be force-unlocked.
+  std::optional<std::string> left_lock;
+  std::optional<std::string> lock_in_the_way;  // of somebody else
 
   bool removes_something() const { return planned && planned->destroy > 0; }
 
@@ -77,10 +80,13 @@ struct OutputSummary {
 };
 
 // Takes the output as it arrives, in pieces of any size. Not thread-safe. Lines that are no JSON
-// are text; a line longer than 1 MiB is cut. stdout and stderr need a parser each (lines of two
-// streams may interleave), so `apply` has two.
+// are text (in which "Error: ..." begins a diagnostic, as init prints it); a line longer than 1 MiB
+// is cut. stdout and stderr need a parser each: lines of two streams may interleave.
 class OutputParser {
  public:
+  // An apply repeats its plan; `hide_plan` keeps that out of the log.
+  explicit OutputParser(bool hide_plan = false) : hide_plan_(hide_plan) {}
+
   std::vector<OutputEvent> feed(std::string_view piece);
 
   // The last line, if it had no newline. Call once, when the stream has ended.
@@ -89,12 +95,16 @@ class OutputParser {
   const OutputSummary& summary() const { return summary_; }
 
  private:
-  void take_line(std::vector<OutputEvent>& events);
+  void end_line(std::vector<OutputEvent>& events);
+  OutputEvent take_text(std::string_view line);
 
+  bool hide_plan_;
   std::string line_;  // not ended yet
   bool line_is_cut_ = false;
-  std::int64_t done_ = 0;     // resources completed
-  std::int64_t planned_ = 0;  // resources that the plan in hand will touch
+  bool blank_before_ = false;   // an empty line of text waits for the next that is not
+  bool in_text_error_ = false;  // lines of text belong to errors.back()
+  std::int64_t done_ = 0;       // operations completed
+  std::int64_t planned_ = 0;    // operations that the plan in hand holds
   OutputSummary summary_;
 };
 

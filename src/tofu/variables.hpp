@@ -20,8 +20,8 @@ inline constexpr std::string_view kModeVariable = "deployment_mode";
 Result<std::string> variable_file(const std::map<std::string, std::string>& values,
                                   std::string_view mode, const std::set<std::string>& declared);
 
-// The file that makes tofu use our backend. tofu reads override files last and in the order of
-// their names; "_override.tf" files of the content stay as they are.
+// The file that makes tofu use our backend. tofu reads files that end in "_override.tf" last; no
+// file of the content has this name.
 inline constexpr std::string_view kOverrideFile = "zz_provisioner_backend_override.tf";
 std::string override_file_text();
 
