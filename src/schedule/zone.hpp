@@ -22,14 +22,15 @@ inline constexpr Instant kZoneDataEnd{std::chrono::sys_days{std::chrono::year{20
 // 1970-01-01T00:00:00Z, the others on the local clock (UTC second + offset). The local interval of
 // a stretch is [local_begin, local_end).
 struct ZoneStretch {
-  std::int64_t begin;
-  std::int64_t end;
-  std::int64_t offset;
-  std::int64_t local_begin;
-  std::int64_t local_end;
-  std::int64_t fresh_from;   // local times before it were shown by an earlier stretch
-  std::int64_t final_until;  // local times from it on are shown again by a later stretch
-  std::int64_t gap_begin;  // local times in [gap_begin, local_begin) are never shown; equal: no gap
+  std::int64_t begin = 0;
+  std::int64_t end = 0;
+  std::int64_t offset = 0;
+  std::int64_t local_begin = 0;
+  std::int64_t local_end = 0;
+  std::int64_t fresh_from = 0;   // local times before it were shown by an earlier stretch
+  std::int64_t final_until = 0;  // local times from it on are shown again by a later stretch
+  std::int64_t gap_begin =
+      0;  // local times in [gap_begin, local_begin) are never shown; equal: no gap
 };
 
 struct ZoneTable;

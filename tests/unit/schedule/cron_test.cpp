@@ -178,6 +178,8 @@ TEST(Cron, RefusesWithTheFieldTheReasonAndTheAlternative) {
       {"5/ * * * *", "the step of \"5/\" must be a number from 1"},
       {"*/-1 * * * *", "the step of \"*/-1\" must be a number from 1"},
       {"*/90 * * * *", "longer than the range 0-59, so it would only match 0"},
+      {"*/61 * * * *", "longer than the range 0-59"},
+      {"0 0 * * */8", "longer than the range 0-6, so it would only match SUN"},
       {"MON * * * *", "\"MON\" is not a number from 0 to 59"},
       {"0 0 * * MONDAY", "did you mean MON?"},
       {"0 0 * AUGUST *", "did you mean AUG?"},

@@ -35,6 +35,8 @@ Times occurrences(const char* zone_name, const char* expression, DstPolicy dst, 
     t = next_occurrence(cron, zone, dst, t).value().value();
     if (t > until) break;
     forwards.push_back(brief(zone, t));
+    EXPECT_EQ(count_occurrences(cron, zone, dst, t - std::chrono::microseconds(1), t), 1);
+    EXPECT_EQ(count_occurrences(cron, zone, dst, t, t), 0);
   }
   Times backwards;
   for (Instant t = until;;) {

@@ -189,7 +189,7 @@ TEST_P(AgainstTheOracle, NextPreviousAndCountAgreeOverAYear) {
   const Instant after = to_instant(from) - 1us;
   const Instant end = to_instant(until) - 1us;
 
-  for (unsigned seed = 1; seed <= 25; ++seed) {
+  for (unsigned seed = 1; seed <= 12; ++seed) {
     Random random(seed * 1000 + static_cast<unsigned>(GetParam().year));
     const OracleCron oracle(random);
     const auto parsed = CronExpression::parse(oracle.text());
