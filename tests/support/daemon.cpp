@@ -131,7 +131,7 @@ Json Installation::wait_for_end(const std::string& id, milliseconds patience) co
 }
 
 std::vector<pid_t> Installation::processes_of(const std::string& run) const {
-  return processes_with("RUN_ID", run);
+  return processes_with("PROVISIONER_ATTEMPT", run + ".");
 }
 
 std::vector<pid_t> Installation::processes_of(const std::string& run, std::string_view text) const {

@@ -57,7 +57,7 @@ class Installation {
   Json wait_for_end(const std::string& run,
                     std::chrono::milliseconds patience = std::chrono::seconds(60)) const;
 
-  // All processes of one run (guard, runner, tofu, local-exec), found by RUN_ID from outside.
+  // All processes of one run (guard, runner, tofu, local-exec), found from outside by the tag in their environment.
   std::vector<pid_t> processes_of(const std::string& run) const;
   // Those whose command line contains `text`.
   std::vector<pid_t> processes_of(const std::string& run, std::string_view text) const;
