@@ -14,7 +14,8 @@ ContentScan tofu_content_scan() {
     const auto scanned = tofu::scan_content(files);
     if (!scanned) return facts;
     for (const auto& module : scanned->modules) {
-      facts.modules.push_back({.file = module.file, .line = static_cast<int>(module.line), .source = module.source});
+      facts.modules.push_back(
+          {.file = module.file, .line = static_cast<int>(module.line), .source = module.source});
     }
     facts.variables.assign(scanned->variables.begin(), scanned->variables.end());
     return facts;
