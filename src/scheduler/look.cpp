@@ -1,8 +1,6 @@
 // How the scheduler decides about one workspace.
 #include <fmt/format.h>
 
-#include <limits>
-
 #include "scheduler/loop.hpp"
 #include "scheduler/plan.hpp"
 #include "scheduler/reconcile.hpp"
@@ -17,7 +15,6 @@ Situation Scheduler::Reading::situation(Instant now) const {
               .workspace = workspace,
               .cursor = cursor,
               .recent = recent,
-              .recorded = recorded,
               .neighbours = neighbours,
               .now = now};
   for (const auto& run : unfinished) {  // newest first
@@ -29,9 +26,8 @@ Situation Scheduler::Reading::situation(Instant now) const {
 }
 
 Task<> Scheduler::look(WorkspaceName name, LeaderFence fence) {
-  bool read_ledger = false;
   for (int i = 0; i < 3; ++i) {
-    const Status decided = co_await decide(name, fence, read_ledger);
+    const Status decided = co_await decide(name, fence);
     if (decided) co_return;
     switch (decided.error().kind) {
       case ErrorKind::kNotFound: forget(name); co_return;
@@ -41,7 +37,7 @@ Task<> Scheduler::look(WorkspaceName name, LeaderFence fence) {
         agenda_.note(name, clock_.now());
         co_return;
       case ErrorKind::kCancelled: agenda_.note(name, clock_.now()); co_return;
-      case ErrorKind::kConflict: read_ledger = true; [[fallthrough]];
+      case ErrorKind::kConflict:
       case ErrorKind::kVersionConflict:
       case ErrorKind::kAmbiguous:
         // The reading was stale, or the commit may have happened: read again, decide anew.
@@ -62,8 +58,8 @@ Task<> Scheduler::look(WorkspaceName name, LeaderFence fence) {
   agenda_.note(name, clock_.now() + 1s);
 }
 
-Task<Status> Scheduler::decide(WorkspaceName name, LeaderFence fence, bool read_ledger) {
-  auto reading = co_await read(name, read_ledger);
+Task<Status> Scheduler::decide(WorkspaceName name, LeaderFence fence) {
+  auto reading = co_await read(name);
   if (!reading) co_return std::unexpected(reading.error());
   const auto queued = co_await follow_schedule(*reading, fence);
   if (!queued) co_return std::unexpected(queued.error());
@@ -75,7 +71,7 @@ Task<Status> Scheduler::decide(WorkspaceName name, LeaderFence fence, bool read_
   co_return Status();
 }
 
-Task<Result<Scheduler::Reading>> Scheduler::read(WorkspaceName name, bool read_ledger) {
+Task<Result<Scheduler::Reading>> Scheduler::read(WorkspaceName name) {
   Reading reading;
   auto row = co_await store_.workspace(name);
   if (!row) co_return std::unexpected(row.error());
@@ -103,12 +99,6 @@ Task<Result<Scheduler::Reading>> Scheduler::read(WorkspaceName name, bool read_l
   auto neighbours = co_await read_neighbours(name);
   if (!neighbours) co_return std::unexpected(neighbours.error());
   reading.neighbours = std::move(*neighbours);
-  if (read_ledger) {
-    auto recorded = co_await store_.occurrences(
-        {.workspace = name, .from = reading.cursor, .limit = std::numeric_limits<int>::max()});
-    if (!recorded) co_return std::unexpected(recorded.error());
-    reading.recorded = std::move(*recorded);
-  }
   co_return reading;
 }
 

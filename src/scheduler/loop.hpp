@@ -69,7 +69,6 @@ class Scheduler {
     Instant cursor;
     std::vector<Run> unfinished;
     std::vector<Run> recent;
-    std::vector<Occurrence> recorded;
     Neighbours neighbours;
 
     Situation situation(Instant now) const;
@@ -93,8 +92,8 @@ class Scheduler {
 
   // look.cpp: one workspace. What cannot be decided now is noted for later.
   Task<> look(WorkspaceName name, LeaderFence fence);
-  Task<Status> decide(WorkspaceName name, LeaderFence fence, bool read_ledger);
-  Task<Result<Reading>> read(WorkspaceName name, bool read_ledger);
+  Task<Status> decide(WorkspaceName name, LeaderFence fence);
+  Task<Result<Reading>> read(WorkspaceName name);
   Task<Result<Neighbours>> read_neighbours(WorkspaceName name);
   // True when a run was queued.
   Task<Result<bool>> follow_schedule(const Reading& reading, LeaderFence fence);

@@ -151,13 +151,6 @@ Verdict judge(const Situation& s, const TimelinePoint& point) {
   return rule.action == Action::kDeploy ? judge_deploy(s, rule.mode) : judge_destroy(s);
 }
 
-bool is_recorded(const Situation& s, const Occurrence& row) {
-  return std::ranges::any_of(s.recorded, [&](const Occurrence& known) {
-    if (known.count > 1) return known.at <= row.at && row.until <= known.until;
-    return known.schedule == row.schedule && known.at == row.at;
-  });
-}
-
 // The rows of the last instant: all that meet there, the winner last.
 Result<TimelinePoint> append_last_instant(const Situation& s, Instant at,
                                           std::vector<Occurrence>& rows) {
@@ -196,7 +189,6 @@ Result<Plan> plan(const Situation& s) {
     from = std::max(from, old);
   }
   if (from >= at) {
-    std::erase_if(result.occurrences, [&](const Occurrence& row) { return is_recorded(s, row); });
     result.sentence =
         fmt::format("missed what was due until {}: catch_up is none", s.timeline.local_time(at));
     return result;
@@ -214,13 +206,6 @@ Result<Plan> plan(const Situation& s) {
   const TimelineRule& rule = s.timeline.rules()[winner->rule];
   const Verdict verdict = judge(s, *winner);
   result.occurrences.push_back(row_for(s, *winner, verdict.outcome, verdict.reason));
-  const bool repeated = is_recorded(s, result.occurrences.back());
-  std::erase_if(result.occurrences, [&](const Occurrence& row) { return is_recorded(s, row); });
-  if (repeated) {
-    result.sentence = fmt::format("{} due at {} is in the ledger already", described(rule),
-                                  s.timeline.local_time(at));
-    return result;
-  }
   if (verdict.outcome == Outcome::kFired) {
     result.run = make_run(s, operation_of(rule.action), rule.mode, Trigger::kSchedule);
     result.run->scheduled_for = at;

@@ -12,12 +12,13 @@ bool is_suspended(const Workspace& workspace, Instant now) {
   return !workspace.enabled || is_held(workspace, now);
 }
 
-// A change run of just this content has ended already: whatever became of it, it is not repeated.
+// The last thing done was to deploy just this change: whatever became of it, it is not repeated.
 bool change_was_tried(const Situation& s) {
-  return std::ranges::any_of(s.recent, [&](const Run& run) {
-    return run.trigger == Trigger::kChange && is_final(run.status) &&
-           run.definition.same_content(s.workspace.current);
+  const auto newest = std::ranges::find_if(s.recent, [](const Run& run) {
+    return run.operation == Operation::kDeploy || run.operation == Operation::kDestroy;
   });
+  return newest != s.recent.end() && newest->trigger == Trigger::kChange &&
+         newest->definition.same_content(s.workspace.current);
 }
 
 bool wants_redeploy(const Situation& s) {
@@ -88,8 +89,7 @@ Decision reconcile(const Situation& s) {
   if (has_retry(w) && s.now >= *w.retry_at) {
     d.run = make_run(s, Operation::kDestroy, "", Trigger::kRetry);
     d.clear_retry = true;
-    d.sentence = fmt::format("destroy again: the last one failed, for the {}. time in a row",
-                             w.failed_destroys);
+    d.sentence = fmt::format("destroy again: {} in a row failed", w.failed_destroys);
     return d;
   }
   if (wants_redeploy(s)) return redeploy(s);

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/time.hpp"
-#include "model/occurrence.hpp"
 #include "model/run.hpp"
 #include "model/workspace.hpp"
 #include "model/workspace_spec.hpp"
@@ -30,8 +29,6 @@ struct Situation {
   const Run* active = nullptr;  // running on the workspace's own state
   const Run* queued = nullptr;  // behind it, or waiting
   std::span<const Run> recent;  // the newest runs, newest first; for what people did lately
-  std::span<const Occurrence> recorded;  // ledger rows beyond the cursor: only after a clock went
-                                         // back and the schedule was edited then
   Neighbours neighbours;
   Instant now;
 };
