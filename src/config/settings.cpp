@@ -153,6 +153,15 @@ Chosen choose(const SettingRow& row, const SettingSources& sources, const FileSe
   return {row.fallback(so_far, sources), "default"};
 }
 
+std::string escape_markdown(std::string_view text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '*' || c == '_' || c == '|') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
 }  // namespace
 
 Result<std::optional<ListenAddress>> parse_listen_address(std::string_view text) {
@@ -200,9 +209,10 @@ std::string settings_table_markdown() {
       "| key in provisioner.toml | flag | variable | default | meaning |\n"
       "| --- | --- | --- | --- | --- |\n";
   for (const auto& info : setting_table()) {
-    text += fmt::format("| {} | `--{}` | `{}` | {} | {} |\n",
-                        info.key.empty() ? "" : fmt::format("`{}`", info.key), info.flag,
-                        info.variable, info.default_text, info.description);
+    text +=
+        fmt::format("| {} | `--{}` | `{}` | {} | {} |\n",
+                    info.key.empty() ? "" : fmt::format("`{}`", info.key), info.flag, info.variable,
+                    escape_markdown(info.default_text), escape_markdown(info.description));
   }
   text +=
       "\nDurations are written as `250ms`, `90s`, `30m`, `1h30m`, `7d`; lists as `[\"A\", \"B\"]` "
