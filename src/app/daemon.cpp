@@ -1,0 +1,309 @@
+#include "app/daemon.hpp"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <exception>
+#include <filesystem>
+
+#include "app/process.hpp"
+#include "cli/command_line.hpp"
+#include "config/workspace_file.hpp"
+#include "execution/content_scan.hpp"
+#include "runner/protocol.hpp"
+#include "runtime/first_of.hpp"
+#include "scheduler/plan.hpp"
+#include "store/sqlite/sqlite_store.hpp"
+
+namespace provisioner {
+namespace {
+
+constexpr Duration kBeatEvery = std::chrono::seconds(5);
+constexpr std::size_t kOffloadThreads = 4;
+
+Result<WorkspaceSpec> read_spec(const WorkspaceName& name, std::string_view config) {
+  auto parsed = parse_workspace(name, config, fmt::format("workspaces/{}/config.json", name.value));
+  if (!parsed) return std::unexpected(parsed.error());
+  return std::move(parsed->spec);
+}
+
+// An installation of the file-based predecessor, whose live infrastructure an empty store must not
+// deploy again.
+std::string find_predecessor(const std::filesystem::path& state_dir) {
+  for (const char* name : {"scheduler.json", "deployments"}) {
+    std::error_code ignored;
+    if (!std::filesystem::exists(state_dir / name, ignored)) continue;
+    return fmt::format("{} belongs to an installation of the file-based version, and no import is "
+                       "recorded: nothing is scheduled. Run 'provisioner migrate import', or give "
+                       "this version a state directory of its own",
+                       (state_dir / name).string());
+  }
+  return "";
+}
+
+std::filesystem::path own_directory() {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? std::filesystem::path("/usr/bin") : self.parent_path();
+}
+
+}  // namespace
+
+Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink)
+    : settings_(std::move(settings)),
+      environment_(std::move(environment)),
+      clock_(loop_.get_executor()),
+      log_(Logger(std::move(sink), clock_, "daemon").with({{"instance", settings_.instance_id.value}})),
+      offload_(kOffloadThreads),
+      incarnation_(random_.incarnation()),
+      started_at_(clock_.now()),
+      election_(clock_),
+      deciding_(loop_.get_executor(), log_),
+      background_(loop_.get_executor(), log_),
+      stop_(loop_.get_executor()),
+      rescan_(loop_.get_executor()) {}
+
+Result<std::unique_ptr<Daemon>> Daemon::open(Settings settings, Environment environment,
+                                             std::shared_ptr<LogSink> sink) {
+  std::unique_ptr<Daemon> daemon(
+      new Daemon(std::move(settings), std::move(environment), std::move(sink)));
+  if (auto opened = daemon->open_store(); !opened) return std::unexpected(opened.error());
+  if (auto settled = daemon->settle_time_zone(); !settled) return std::unexpected(settled.error());
+  daemon->refusal_ = find_predecessor(daemon->settings_.state_dir);
+  daemon->build();
+  return daemon;
+}
+
+Status Daemon::open_store() {
+  auto store = open_sqlite_store(loop_.get_executor(), settings_.state_dir / "provisioner.db");
+  if (!store) return std::unexpected(store.error());
+  store_ = std::move(*store);
+  return {};
+}
+
+// The cluster has one time zone, the first one that was resolved.
+Status Daemon::settle_time_zone() {
+  std::string name = settings_.scheduler.timezone;
+  if (name.empty()) {
+    auto system = system_zone_name();
+    if (!system) return fail("scheduler.timezone is not set", system.error());
+    name = *system;
+  }
+  Result<std::string> stored = fail(ErrorKind::kInternal, "not asked");
+  boost::asio::co_spawn(
+      loop_,
+      [&]() -> Task<> { stored = co_await store_->setting_or_insert("timezone", name); },
+      boost::asio::detached);
+  loop_.run();
+  loop_.restart();
+  if (!stored) return fail("reading the time zone from the store", stored.error());
+  if (!settings_.scheduler.timezone.empty() && *stored != name) {
+    return fail(ErrorKind::kInvalid,
+                fmt::format("scheduler.timezone is {}, but the store's time zone is {}: schedules "
+                            "would move. Set it to {}",
+                            name, *stored, *stored));
+  }
+  auto zone = Zone::find(*stored);
+  if (!zone) return fail("scheduler.timezone", zone.error());
+  zone_ = *zone;
+  return {};
+}
+
+void Daemon::build() {
+  const auto loop = loop_.get_executor();
+  const auto fence = [this] { return leadership_->fence(); };
+  leadership_ = std::make_unique<LeadershipLoop>(loop, election_, *store_, clock_, random_,
+                                                 settings_.instance_id, log_.named("election"));
+  scheduler_ = std::make_unique<Scheduler>(
+      loop, clock_, random_, *store_, fence, read_spec, log_.named("scheduler"),
+      SchedulerSettings{
+          .default_zone = *zone_,
+          .retention = {.runs = settings_.retention.runs,
+                        .state_versions = settings_.retention.state_versions,
+                        .least_state_versions = settings_.retention.least_state_versions}});
+  leadership_->on_change([this] { scheduler_->wake(); });
+
+  workspace_log_ =
+      std::make_unique<execution::WorkspaceLog>(settings_.log_dir, log_.named("workspace_log"));
+  assignments_ = std::make_unique<execution::AssignmentSource>(settings_, environment_, offload_);
+  runner_api_ = std::make_unique<execution::RunnerApi>(execution::RunnerApi::Parts{
+      .store = *store_,
+      .clock = clock_,
+      .workspace_log = *workspace_log_,
+      .log = log_.named("runner_api"),
+      .assign = [this](Run run, std::string directory) {
+        return assignments_->assign(std::move(run), std::move(directory));
+      },
+      .lease = settings_.runs.lease});
+  dispatcher_ = std::make_unique<execution::Dispatcher>(
+      execution::Dispatcher::Parts{.loop = loop,
+                                   .store = *store_,
+                                   .clock = clock_,
+                                   .random = random_,
+                                   .offload = offload_,
+                                   .workspace_log = *workspace_log_,
+                                   .runner_api = *runner_api_,
+                                   .log = log_.named("execution"),
+                                   .current_fence = fence},
+      execution::DispatcherSettings{.instance = settings_.instance_id,
+                                    .incarnation = incarnation_,
+                                    .state_dir = settings_.state_dir,
+                                    .socket = settings_.state_dir / "provisioner.sock",
+                                    .runner_program = own_directory() / "provisioner-runner",
+                                    .capacity = settings_.execution.capacity,
+                                    .lease = settings_.runs.lease,
+                                    .stop_allowance = settings_.runs.stop_allowance});
+  publisher_ = std::make_unique<FolderPublisher>(
+      loop, clock_, offload_, *store_, log_.named("config"), tofu_content_scan(),
+      FolderPublisherOptions{
+          .workspaces_dir = settings_.workspaces_dir,
+          .settle = settings_.change_settle,
+          .reporter = "instance " + settings_.instance_id.value,
+          .first_cursor =
+              [this](const WorkspaceSpec& spec, Instant now) {
+                const auto zone = spec.timezone ? Zone::find(*spec.timezone) : Result<Zone>(*zone_);
+                const Timeline timeline(spec.rules, zone.value_or(*zone_), spec.dst);
+                return first_cursor(timeline, settings_.scheduler.first_seen, now);
+              }});
+}
+
+Status Daemon::listen() {
+  server_ = std::make_unique<http::Server>(
+      loop_.get_executor(), [this](http::Request request) { return handle(std::move(request)); },
+      http::ServerLimits{},
+      [this](const std::string& what) { log_.error("internal error in a request", {{"error", what}}); });
+  // Everybody may connect: the API knows its peer, and refuses.
+  const auto socket = settings_.state_dir / "provisioner.sock";
+  if (auto bound = server_->listen_unix(socket, 0666); !bound) return bound;
+  if (settings_.listen) {
+    auto port = server_->listen_tcp(settings_.listen->host, settings_.listen->port);
+    if (!port) return std::unexpected(port.error());
+    log_.info("listening", {{"address", fmt::format("http://{}:{}", settings_.listen->host, *port)},
+                            {"socket", socket.string()}});
+  } else {
+    log_.info("listening", {{"socket", socket.string()}});
+  }
+  return {};
+}
+
+Task<http::Response> Daemon::handle(http::Request request) {
+  if (request.path().starts_with(runner::kPathPrefix)) {
+    return runner_api_->handle(std::move(request));
+  }
+  return api_->handle(std::move(request));
+}
+
+std::string Daemon::not_ready() const {
+  if (!refusal_.empty()) return refusal_;
+  return stop_requests_ > 0 ? "the daemon is stopping" : "";
+}
+
+Status Daemon::run() {
+  if (auto listening = listen(); !listening) return listening;
+  Status outcome;
+  std::exception_ptr bug;
+  boost::asio::co_spawn(loop_, live(outcome), [&](std::exception_ptr thrown) {
+    bug = thrown;
+    loop_.stop();
+  });
+  loop_.run();
+  if (bug) std::rethrow_exception(bug);
+  return outcome;
+}
+
+Task<> Daemon::live(Status& outcome) {
+  boost::asio::signal_set signals(loop_, SIGTERM, SIGINT, SIGHUP);
+  const std::function<void()> await_signal = [&] {
+    signals.async_wait([&](boost::system::error_code error, int number) {
+      if (error) return;
+      if (number == SIGHUP) {
+        rescan_.notify();
+      } else {
+        ++stop_requests_;
+        stop_.notify();
+      }
+      await_signal();
+    });
+  };
+  await_signal();
+
+  co_await begin();
+  co_await stop_.wait();
+  co_await first_of(end(), stop_.wait());
+  signals.cancel();
+  outcome = {};
+}
+
+Task<> Daemon::begin() {
+  log_.info("starting", {{"version", cli::version()},
+                         {"store", store_->describe()},
+                         {"timezone", std::string(zone_->name())}});
+  background_.start("instance heartbeat", beat());
+  if (!refusal_.empty()) {
+    log_.error(refusal_);
+    notify_systemd("READY=1\nSTATUS=" + refusal_);
+    co_return;
+  }
+  deciding_.start("leadership loop", leadership_->run());
+  deciding_.start("scheduler", scheduler_->run());
+  background_.start("dispatcher", dispatcher_->run());
+  background_.start("folder publisher", publish_folders());
+  notify_systemd("READY=1\nSTATUS=serving");
+}
+
+Task<> Daemon::publish_folders() {
+  auto watcher = FolderWatcher::open(loop_.get_executor(), clock_, settings_.workspaces_dir);
+  if (!watcher) {
+    log_.error(fmt::format("changes of folders are noticed every ten minutes only: {}",
+                           watcher.error().message));
+  }
+  if (auto published = co_await publisher_->publish_all(); !published) {
+    log_.error(published.error().message);
+  }
+  const auto rescan = [](Signal& wanted, FolderPublisher& publisher, Logger log) -> Task<> {
+    while (true) {
+      co_await wanted.wait();
+      log.info("reading all workspaces again");
+      if (auto done = co_await publisher.publish_all(); !done) log.error(done.error().message);
+    }
+  };
+  background_.start("rescan", rescan(rescan_, *publisher_, log_));
+  if (watcher) co_await publisher_->run(std::move(*watcher));
+}
+
+Task<> Daemon::beat() {
+  while (stop_requests_ == 0) {
+    const auto beaten = co_await store_->beat_instance({.id = settings_.instance_id,
+                                                        .incarnation = incarnation_,
+                                                        .version = cli::version(),
+                                                        .started_at = started_at_,
+                                                        .last_seen = clock_.now()});
+    if (!beaten) log_.warning("reporting this instance: " + beaten.error().message);
+    co_await clock_.sleep_for(kBeatEvery);
+  }
+}
+
+// Runs go on: they report to the next daemon.
+Task<> Daemon::end() {
+  log_.info("stopping; runs go on", {{"active", std::to_string(dispatcher_->active())}});
+  notify_systemd("STOPPING=1");
+  const BootInstant deadline = clock_.boot_now() + settings_.shutdown.timeout;
+  dispatcher_->stop_claiming();
+  scheduler_->stop();
+  leadership_->stop();
+  runner_api_->release_watchers();
+  co_await first_of(server_->drain(), clock_.sleep_until(deadline));
+  // Leadership is handed back before anything is cancelled.
+  for (Background* group : {&deciding_, &background_}) {
+    if (group == &background_) group->cancel_all();
+    const std::string alive = co_await group->ended(clock_, deadline);
+    if (!alive.empty()) log_.warning("stopped without waiting for: " + alive);
+  }
+  log_.info("stopped");
+}
+
+}  // namespace provisioner

@@ -1,0 +1,90 @@
+// One instance: its objects, wired together, from start to end.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/background.hpp"
+#include "app/folder_publisher.hpp"
+#include "base/error.hpp"
+#include "config/environment.hpp"
+#include "config/settings.hpp"
+#include "election/leadership_loop.hpp"
+#include "election/single.hpp"
+#include "execution/assignment_source.hpp"
+#include "execution/dispatcher.hpp"
+#include "execution/runner_api.hpp"
+#include "execution/workspace_log.hpp"
+#include "http/server.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/offload.hpp"
+#include "runtime/random.hpp"
+#include "scheduler/loop.hpp"
+#include "server/api.hpp"
+#include "store/store.hpp"
+#include "telemetry/log.hpp"
+
+namespace provisioner {
+
+// The parts are members in the order in which they are built; they are destroyed in the opposite
+// order, after the loop has stopped.
+class Daemon {
+ public:
+  // `environment` is the process's as it was started. Opens the store (the errors of
+  // open_sqlite_store) and settles the cluster's time zone (kInvalid when the settings contradict
+  // the stored one).
+  static Result<std::unique_ptr<Daemon>> open(Settings settings, Environment environment,
+                                              std::shared_ptr<LogSink> sink);
+
+  // Serves until SIGTERM or SIGINT; a second one shortens the end. The error says why it could not
+  // begin.
+  Status run();
+
+ private:
+  Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink);
+
+  Status open_store();
+  Status settle_time_zone();
+  void build();
+  Status listen();
+  Task<> live(Status& outcome);
+  Task<> begin();
+  Task<> end();
+  Task<> beat();
+  Task<> publish_folders();
+  Task<http::Response> handle(http::Request request);
+  std::string not_ready() const;
+
+  Settings settings_;
+  Environment environment_;
+  boost::asio::io_context loop_{1};
+  SystemClock clock_;
+  SystemRandom random_;
+  Logger log_;
+  Offload offload_;
+  std::unique_ptr<Store> store_;
+  std::optional<Zone> zone_;  // the cluster's
+  Incarnation incarnation_;
+  Instant started_at_;
+  std::string refusal_;  // why nothing is scheduled although the daemon serves; "" = it schedules
+
+  SingleElection election_;
+  std::unique_ptr<LeadershipLoop> leadership_;
+  std::unique_ptr<Scheduler> scheduler_;
+  std::unique_ptr<execution::WorkspaceLog> workspace_log_;
+  std::unique_ptr<execution::AssignmentSource> assignments_;
+  std::unique_ptr<execution::RunnerApi> runner_api_;
+  std::unique_ptr<execution::Dispatcher> dispatcher_;
+  std::unique_ptr<FolderPublisher> publisher_;
+  std::unique_ptr<server::Api> api_;
+  std::unique_ptr<http::Server> server_;
+  Background deciding_;    // end by themselves when told to stop
+  Background background_;  // are cancelled
+  Signal stop_;
+  Signal rescan_;
+  int stop_requests_ = 0;
+};
+
+}  // namespace provisioner

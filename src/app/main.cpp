@@ -1,0 +1,6 @@
+#include "app/serve.hpp"
+#include "cli/command_line.hpp"
+
+int main(int argc, char** argv) {
+  return provisioner::cli::run_command_line(argc, argv, {.serve = provisioner::serve});
+}
