@@ -1,0 +1,146 @@
+#include "execution/assignment.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+#include "base/text.hpp"
+#include "runner/attempt_directory.hpp"
+#include "tofu/variables.hpp"
+
+namespace provisioner::execution {
+namespace {
+
+Result<std::string> read_secret(const std::string& name, const ConfigValue& value,
+                                std::string_view field, const SecretSources& sources) {
+  const auto missing = [&](std::string_view why) {
+    return fail(ErrorKind::kInvalid, fmt::format("{}.{}: {}", field, name, why));
+  };
+  if (value.source == ConfigValue::Source::kEnv) {
+    const auto found = sources.environment->find(value.text);
+    if (found == sources.environment->end()) {
+      return missing(fmt::format("the daemon's environment has no variable {}", value.text));
+    }
+    return found->second;
+  }
+  auto text = sources.read_file(sources.base / value.text);
+  if (!text) return missing(text.error().message);
+  if (text->ends_with('\n')) text->pop_back();
+  if (text->ends_with('\r')) text->pop_back();
+  return text;
+}
+
+// An environment holds texts: a JSON string gives its characters, everything else its JSON.
+std::string as_text(const std::string& json) {
+  const auto value = nlohmann::json::parse(json, nullptr, false);
+  return value.is_string() ? value.get<std::string>() : json;
+}
+
+// Variables that would make tofu keep its state elsewhere than where we look for it.
+Status check_environment(const ConfigValues& environment, bool own_backend) {
+  constexpr std::array<std::string_view, 4> kNever = {"TF_DATA_DIR", "RUN_ID", "WORKSPACE_ID",
+                                                      "WORKSPACE_DEPLOYMENT_DIR"};
+  for (const auto& [name, value] : environment) {
+    const bool of_our_backend = name.starts_with("TF_HTTP_") || name == "TF_WORKSPACE";
+    if (std::ranges::find(kNever, name) != kNever.end() || name.starts_with("PROVISIONER_") ||
+        (of_our_backend && !own_backend)) {
+      return fail(
+          ErrorKind::kInvalid,
+          fmt::format("environment.{}: this variable is set by the daemon: remove it", name));
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<ResolvedValues> resolve_values(const ConfigValues& values, std::string_view field,
+                                      const SecretSources& sources) {
+  ResolvedValues resolved;
+  for (const auto& [name, value] : values) {
+    if (!value.is_secret()) {
+      resolved.json.emplace(name, value.text);
+      continue;
+    }
+    auto secret = read_secret(name, value, field, sources);
+    if (!secret) return std::unexpected(secret.error());
+    const auto as_json = [&] {
+      return nlohmann::json(*secret).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    };
+    resolved.json.emplace(name, as_json());
+    resolved.secrets.push_back(std::move(*secret));
+  }
+  return resolved;
+}
+
+std::vector<std::string> masks_of(const std::vector<std::string>& secrets) {
+  constexpr std::size_t kShortest = 3;
+  std::set<std::string> masks;
+  const auto add = [&](std::string text) {
+    if (text.size() >= kShortest) masks.insert(std::move(text));
+  };
+  for (const auto& secret : secrets) {
+    for (const auto line : split(secret, '\n')) {
+      add(std::string(trim(line)));
+      std::string quoted =
+          nlohmann::json(line).dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      add(quoted.substr(1, quoted.size() - 2));
+    }
+    add(secret);
+  }
+  // Longest first: a mask must not spoil a longer one that contains it.
+  std::vector<std::string> longest_first(masks.begin(), masks.end());
+  std::ranges::sort(longest_first, [](const std::string& a, const std::string& b) {
+    return a.size() != b.size() ? a.size() > b.size() : a < b;
+  });
+  return longest_first;
+}
+
+Result<runner::Assignment> make_assignment(const AssignmentInputs& inputs) {
+  const Run& run = inputs.run;
+  const WorkspaceSpec& spec = inputs.spec;
+  const Settings& settings = *inputs.settings;
+  if (auto ok = check_environment(spec.environment, inputs.content.own_backend); !ok) {
+    return std::unexpected(ok.error());
+  }
+  auto variables = resolve_values(spec.variables, "variables", inputs.secrets);
+  if (!variables) return std::unexpected(variables.error());
+  auto environment = resolve_values(spec.environment, "environment", inputs.secrets);
+  if (!environment) return std::unexpected(environment.error());
+
+  runner::Assignment assignment;
+  assignment.workspace = run.workspace;
+  assignment.operation = run.operation;
+  assignment.binary = inputs.binary;
+  assignment.commands = spec.commands;
+  assignment.environment = child_environment(*inputs.environment, settings.environment.pass);
+  for (const auto& [name, json] : environment->json) assignment.environment[name] = as_text(json);
+  assignment.environment["WORKSPACE_ID"] = run.workspace.value;
+
+  const bool takes_mode =
+      !run.mode.empty() && inputs.content.variables.contains(std::string(tofu::kModeVariable));
+  if (!variables->json.empty() || takes_mode) {
+    auto text = tofu::variable_file(variables->json, run.mode, inputs.content.variables);
+    if (!text) return std::unexpected(text.error());
+    assignment.variables = std::move(*text);
+  }
+  std::vector<std::string> secrets = std::move(variables->secrets);
+  std::ranges::move(environment->secrets, std::back_inserter(secrets));
+  assignment.masks = masks_of(secrets);
+
+  assignment.needs_agreement = run.needs_agreement() && spec.on_change != OnChange::kForce;
+  assignment.upgrade = run.upgrade;
+  assignment.own_backend = inputs.content.own_backend;
+  assignment.init_fingerprint = inputs.content.init_fingerprint;
+  assignment.cache_directory = runner::cache_directory(settings.state_dir, run.workspace).string();
+  assignment.plugin_cache_directory = settings.tofu.plugin_cache.string();
+  assignment.timeout = spec.timeout;
+  assignment.lease = settings.runs.lease;
+  assignment.heartbeat = settings.runs.heartbeat;
+  assignment.stop_allowance = settings.runs.stop_allowance;
+  return assignment;
+}
+
+}  // namespace provisioner::execution

@@ -1,0 +1,34 @@
+// Gathers what an assignment is made of: the run's definition, its unpacked content, the binary and
+// the secrets as they are now.
+#pragma once
+
+#include <string>
+
+#include "config/environment.hpp"
+#include "config/settings.hpp"
+#include "model/run.hpp"
+#include "runner/protocol.hpp"
+#include "runtime/offload.hpp"
+
+namespace provisioner::execution {
+
+class AssignmentSource {
+ public:
+  // `environment` is the daemon's as it was started, before it removed its credentials. Everything
+  // outlives this object.
+  AssignmentSource(const Settings& settings, const Environment& environment, Offload& offload)
+      : settings_(settings), environment_(environment), offload_(offload) {}
+
+  // `directory` is the attempt's, prepared. kInvalid and kNotFound are the run's own fault (a
+  // missing secret, no tofu): their sentences say what to mend.
+  Task<Result<runner::Assignment>> assign(Run run, std::string directory);
+
+ private:
+  Result<runner::Assignment> gather(const Run& run, const std::string& directory) const;
+
+  const Settings& settings_;
+  const Environment& environment_;
+  Offload& offload_;
+};
+
+}  // namespace provisioner::execution

@@ -1,0 +1,191 @@
+#include "execution/dispatcher.hpp"
+
+#include <fmt/format.h>
+
+#include "execution/preparation.hpp"
+#include "runner/launch.hpp"
+#include "runtime/first_of.hpp"
+
+namespace provisioner::execution {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kLookAgain = 1s;
+
+std::string_view beginning_of(const Run& run) {
+  switch (run.operation) {
+    case Operation::kDeploy: return "deployment";
+    case Operation::kDestroy: return "destruction";
+    case Operation::kPlan: return "plan";
+    case Operation::kJob: return "job";
+  }
+  return "run";
+}
+
+std::string_view cause_of(const Run& run) {
+  switch (run.trigger) {
+    case Trigger::kSchedule: return "scheduled";
+    case Trigger::kManual: return "manual";
+    case Trigger::kEvent: return "event-triggered";
+    case Trigger::kChange: return "change-triggered";
+    case Trigger::kTtl: return "ttl-triggered";
+    case Trigger::kRetry: return "repeated";
+  }
+  return "";
+}
+
+// What the store may answer tomorrow.
+bool may_pass(ErrorKind kind) {
+  return kind == ErrorKind::kUnavailable || kind == ErrorKind::kAmbiguous ||
+         kind == ErrorKind::kTimeout;
+}
+
+}  // namespace
+
+Dispatcher::Dispatcher(Parts parts, DispatcherSettings settings)
+    : parts_(std::move(parts)),
+      settings_(std::move(settings)),
+      supervisor_({
+          .loop = parts_.loop,
+          .store = parts_.store,
+          .clock = parts_.clock,
+          .offload = parts_.offload,
+          .log = parts_.log,
+          .state_dir = settings_.state_dir,
+          .me = settings_.instance,
+          .lease = settings_.lease,
+          .current_fence = parts_.current_fence,
+          .capacity_freed = [this] { wake_.notify(); },
+          .interrupted =
+              [this](const AttemptRow& row, const std::string& sentence) {
+                parts_.runner_api.attempt_interrupted(row.run, row.attempt, sentence);
+              },
+      }),
+      wake_(parts_.loop) {
+  subscription_ = parts_.store.subscribe([this](const Change& change) {
+    if (change.topic == Change::Topic::kRun || change.topic == Change::Topic::kLeadership) {
+      wake_.notify();
+    }
+  });
+}
+
+Task<> Dispatcher::run() {
+  co_await supervisor_.start();
+  co_await first_of(supervisor_.run(), claim_loop());
+}
+
+Task<> Dispatcher::claim_loop() {
+  while (true) {
+    while (claiming_ && active() < static_cast<std::size_t>(settings_.capacity)) {
+      if (!co_await claim_one()) break;
+    }
+    co_await wake_.wait_until(parts_.clock, parts_.clock.boot_now() + kLookAgain);
+  }
+}
+
+// False when there is nothing to claim, or nobody may.
+Task<bool> Dispatcher::claim_one() {
+  const auto fence = parts_.current_fence();
+  if (!fence) co_return false;
+  const Supervisor::ClaimInHand in_hand(supervisor_);
+  auto claimed = co_await claim(*fence);
+  if (!claimed) {
+    // A stale fence only means that another leads now; it is not worth a line.
+    if (!store_away_ && claimed.error().kind != ErrorKind::kFenced) {
+      parts_.log.warning("cannot claim runs: " + claimed.error().message);
+    }
+    store_away_ = claimed.error().kind != ErrorKind::kFenced;
+    co_return false;
+  }
+  store_away_ = false;
+  if (!*claimed) co_return false;
+  ++starting_;
+  co_await start(std::move(**claimed));
+  --starting_;
+  co_return true;
+}
+
+Task<Result<std::optional<ClaimedRun>>> Dispatcher::claim(LeaderFence fence) {
+  ClaimRequest request;
+  request.instance = settings_.instance;
+  request.incarnation = settings_.incarnation;
+  request.claim = parts_.random.claim_id();
+  request.fence = fence;
+  request.now = parts_.clock.now();
+  request.lease = settings_.lease;
+  auto claimed = co_await parts_.store.claim_next(request);
+  if (claimed || claimed.error().kind != ErrorKind::kAmbiguous) co_return claimed;
+  co_return co_await parts_.store.find_claim(request.claim);
+}
+
+Task<> Dispatcher::start(ClaimedRun claimed) {
+  const Run& run = claimed.run;
+  parts_.workspace_log.write(run.workspace, parts_.clock.now(),
+                             log_subject(run.trigger, run.operation),
+                             claimed.fence.attempt == Attempt(1)
+                                 ? fmt::format("Starting {} {}", cause_of(run), beginning_of(run))
+                                 : fmt::format("Resuming {} {}: attempt {}", cause_of(run),
+                                               beginning_of(run), claimed.fence.attempt.value));
+  const auto launched = co_await launch(claimed);
+  if (!launched) co_await fail_attempt(claimed, launched.error());
+}
+
+Task<Status> Dispatcher::launch(const ClaimedRun& claimed) {
+  const Run& run = claimed.run;
+  auto bundle = co_await parts_.store.bundle(run.definition.bundle);
+  if (!bundle) co_return fail("reading the workspace's content", bundle.error());
+
+  const auto directory = runner::AttemptDirectory::of(settings_.state_dir, run.workspace, run.id,
+                                                      claimed.fence.attempt);
+  const AttemptNote note{run.workspace, claimed.fence, claimed.base_state};
+  const auto prepared = co_await parts_.offload.run(
+      [directory, note, lock_file = claimed.lock_file, bytes = std::move(*bundle)] {
+        return prepare_attempt(directory, note, bytes, lock_file);
+      });
+  if (!prepared) co_return fail("preparing the working directory", prepared.error());
+
+  runner::GuardLaunch guard;
+  guard.program = settings_.runner_program;
+  guard.socket = settings_.socket;
+  guard.directory = directory.root;
+  guard.fence = claimed.fence;
+  guard.first_lease = settings_.lease;
+  guard.stop_allowance = settings_.stop_allowance;
+  const auto pid = runner::launch_guard(guard);
+  if (!pid) co_return std::unexpected(pid.error());
+  parts_.log.info(fmt::format("started attempt {} of a {}", claimed.fence.attempt.value,
+                              to_string(run.operation)),
+                  {{"workspace", run.workspace.value},
+                   {"run_id", run.id.value},
+                   {"trigger", std::string(to_string(run.trigger))},
+                   {"guard_pid", fmt::format("{}", *pid)}});
+  co_return supervisor_.watch(run.id, claimed.fence.attempt, run.workspace, *pid);
+}
+
+Task<> Dispatcher::fail_attempt(const ClaimedRun& claimed, Error error) {
+  const LogFields fields = {{"workspace", claimed.run.workspace.value},
+                            {"run_id", claimed.run.id.value}};
+  parts_.log.error("cannot start a run: " + error.message, fields);
+  // An unreachable store is no fault of the run's: the supervisor ends the attempt, to be resumed.
+  if (may_pass(error.kind)) co_return;
+  AttemptResult result;
+  result.status = RunStatus::kFailed;
+  result.error = error.message;
+  const auto finished =
+      co_await parts_.store.finish_attempt(claimed.fence, result, parts_.clock.now());
+  if (!finished) {
+    parts_.log.error("cannot report it either: " + finished.error().message, fields);
+    co_return;
+  }
+  parts_.workspace_log.write(claimed.run.workspace, parts_.clock.now(),
+                             log_subject(claimed.run.trigger, claimed.run.operation),
+                             "Ended: failed: " + error.message);
+  const auto directory = runner::AttemptDirectory::of(settings_.state_dir, claimed.run.workspace,
+                                                      claimed.run.id, claimed.fence.attempt);
+  const auto removed =
+      co_await parts_.offload.run([directory] { return remove_attempt_directory(directory); });
+  if (!removed) parts_.log.warning(removed.error().message, fields);
+}
+
+}  // namespace provisioner::execution

@@ -1,0 +1,76 @@
+#include "execution/process_proof.hpp"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <charconv>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <thread>
+
+#include "base/text.hpp"
+#include "runner/process_set.hpp"
+
+namespace provisioner::execution {
+namespace {
+
+std::string first_line(const char* file) {
+  std::ifstream in(file);
+  std::string line;
+  std::getline(in, line);
+  return line;
+}
+
+}  // namespace
+
+Habitat this_habitat() {
+  Habitat here;
+  here.machine_id = first_line("/etc/machine-id");
+  here.boot_id = first_line("/proc/sys/kernel/random/boot_id");
+  // PROC_PID_INIT_INO of the kernel: the namespace that the machine booted with.
+  constexpr ino_t kFirstNamespace = 0xEFFFFFFC;
+  struct stat pid_namespace{};
+  const bool known = stat("/proc/self/ns/pid", &pid_namespace) == 0;
+  if (known) here.pid_namespace = fmt::format("{}", pid_namespace.st_ino);
+  std::error_code absent;
+  here.container = !known || pid_namespace.st_ino != kFirstNamespace ||
+                   std::filesystem::exists("/.dockerenv", absent) ||
+                   std::filesystem::exists("/run/.containerenv", absent);
+  return here;
+}
+
+Result<std::int64_t> start_time_of(pid_t pid) {
+  const auto gone = [pid] {
+    return fail(ErrorKind::kNotFound, fmt::format("no process {} lives", pid));
+  };
+  const std::string text = first_line(fmt::format("/proc/{}/stat", pid).c_str());
+  // The name of a process may hold spaces and parentheses: fields count from the last one.
+  const auto name_end = text.rfind(')');
+  if (name_end == std::string::npos) return gone();
+  const auto fields = split(trim(std::string_view(text).substr(name_end + 1)), ' ');
+  constexpr std::size_t kState = 0, kStart = 19;  // 3 and 22 in proc(5)
+  if (fields.size() <= kStart || fields[kState] == "Z" || fields[kState] == "X") return gone();
+  std::int64_t start = 0;
+  std::from_chars(fields[kStart].data(), fields[kStart].data() + fields[kStart].size(), start);
+  return start;
+}
+
+Result<std::int64_t> kill_process_set(const RunId& run, Attempt attempt, Duration patience) {
+  constexpr auto kPause = std::chrono::milliseconds(5);
+  const std::string tag = runner::attempt_tag(run, attempt);
+  const auto set = std::make_unique<runner::ProcessSet>(tag);
+  std::int64_t blows = 0;
+  for (Duration waited{0}; set->look(0, 0) > 0; waited += kPause, ++blows) {
+    if (waited >= patience) {
+      return fail(ErrorKind::kTimeout,
+                  fmt::format("process {} of attempt {} outlives SIGKILL", set->any(), tag));
+    }
+    set->signal_all(SIGKILL);
+    std::this_thread::sleep_for(kPause);
+  }
+  return blows;
+}
+
+}  // namespace provisioner::execution

@@ -1,0 +1,80 @@
+// The daemon's side of runner/protocol.hpp: what a runner asks, answered from the store.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "base/ids.hpp"
+#include "execution/workspace_log.hpp"
+#include "http/message.hpp"
+#include "model/workspace_spec.hpp"
+#include "runner/protocol.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/signal.hpp"
+#include "store/store.hpp"
+#include "telemetry/log.hpp"
+
+namespace provisioner::execution {
+
+// Makes the assignment of a claimed run whose directory was prepared. An error of kind kInvalid or
+// kNotFound is the run's: it ends failed with that sentence; others mean "ask again".
+using Assign = std::function<Task<Result<runner::Assignment>>(Run run, std::string directory)>;
+
+// Authority is the claim in the request: writes go to the store with it, which refuses a stale one,
+// and reads are checked against the store's claim first. Nothing is kept between requests but what
+// wakes watchers and completes lines of the workspace's log file, so a new daemon continues where
+// an old one stopped.
+class RunnerApi {
+ public:
+  struct Parts {
+    Store& store;
+    Clock& clock;
+    WorkspaceLog& workspace_log;
+    Logger log;
+    Assign assign;
+    Duration lease;
+  };
+  explicit RunnerApi(Parts parts);
+  ~RunnerApi();
+
+  // Any request whose path begins with runner::kPathPrefix.
+  Task<http::Response> handle(http::Request request);
+
+  // For an attempt that ended without its runner's word.
+  void attempt_interrupted(const RunId& run, Attempt attempt, const std::string& sentence);
+
+  // Answers everybody who watches for a cancel at once, now and later, so that a server can drain.
+  void release_watchers();
+
+ private:
+  // How far an attempt's log reached the workspace's log file, and the line that is not complete.
+  struct LogTail {
+    std::int64_t end = 0;
+    std::string rest;
+    std::string subject;
+    WorkspaceName workspace;
+  };
+  using AttemptKey = std::pair<RunId, Attempt>;
+
+  Task<Result<ClaimedRun>> authenticate(AttemptFence fence);
+  Task<http::Response> register_attempt(AttemptFence fence, std::string body);
+  Task<http::Response> heartbeat(AttemptFence fence);
+  Task<http::Response> watch(AttemptFence fence, http::Request request);
+  Task<http::Response> append_log(AttemptFence fence, http::Request request);
+  Task<http::Response> state(AttemptFence fence, http::Request request);
+  Task<http::Response> recover(AttemptFence fence, std::string body);
+  Task<http::Response> finish(AttemptFence fence, std::string body);
+
+  Task<> tee(const AttemptFence& fence, std::int64_t offset, std::string text);
+  void end_tail(const AttemptKey& attempt, const std::string& sentence);
+
+  Parts parts_;
+  std::multimap<std::string, Signal*> watchers_;  // by run
+  bool releasing_ = false;
+  std::map<AttemptKey, LogTail> tails_;
+  Store::Subscription subscription_;
+};
+
+}  // namespace provisioner::execution

@@ -1,0 +1,266 @@
+#include "execution/supervisor.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace provisioner::execution {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr Duration kLookAgain = 1s;
+constexpr Duration kKillPatience = 5s;
+// Clocks of two machines may run apart by that much within a lease, and then some.
+constexpr Duration kLeaseMargin = 5s;
+
+}  // namespace
+
+Supervisor::Supervisor(Parts parts)
+    : parts_(std::move(parts)),
+      here_(this_habitat()),
+      leases_(parts_.lease + kLeaseMargin),
+      wake_(parts_.loop) {}
+
+Task<> Supervisor::start() {
+  const auto directories =
+      co_await parts_.offload.run([this] { return find_attempt_directories(parts_.state_dir); });
+  while (!co_await look()) co_await parts_.clock.sleep_for(kLookAgain);
+  co_await sweep_orphans(directories);
+}
+
+Task<> Supervisor::run() {
+  while (true) {
+    co_await wake_.wait_until(parts_.clock, parts_.clock.boot_now() + kLookAgain);
+    co_await look();
+  }
+}
+
+Status Supervisor::watch(const RunId& run, Attempt attempt, const WorkspaceName& workspace,
+                         pid_t guard) {
+  auto process = GuardWatch::open(parts_.loop, guard, std::nullopt, [this] { wake_.notify(); });
+  if (!process) return std::unexpected(process.error());
+  guards_.insert_or_assign(
+      Key(run, attempt),
+      Guard{std::move(*process),
+            runner::AttemptDirectory::of(parts_.state_dir, workspace, run, attempt), workspace});
+  return {};
+}
+
+// False when the store could not be asked.
+Task<bool> Supervisor::look() {
+  // Guards that ended are noted before the store is asked: what they reported is then in its
+  // answer.
+  std::vector<std::pair<Key, Guard>> ended;
+  for (auto it = guards_.begin(); it != guards_.end();) {
+    const bool exited = it->second.process->exited();
+    if (exited) ended.emplace_back(it->first, std::move(it->second));
+    it = exited ? guards_.erase(it) : std::next(it);
+  }
+
+  const auto asked = parts_.clock.boot_now();
+  const auto rows = co_await parts_.store.running_attempts();
+  const auto answered = parts_.clock.boot_now();
+  if (!rows) {
+    if (!store_away_) parts_.log.warning("cannot look after attempts: " + rows.error().message);
+    store_away_ = true;
+    for (auto& [key, guard] : ended) guards_.insert_or_assign(key, std::move(guard));
+    co_return false;
+  }
+  store_away_ = false;
+
+  const auto fence = parts_.current_fence();
+  const auto expired = leases_.observe(fence ? fence->term : Term(0), *rows, asked, answered);
+  running_.clear();
+  unwatched_ = 0;
+  std::vector<Key> settled;
+  for (const auto& row : *rows) {
+    const Key key(row.run, row.attempt);
+    const bool lease_expired = std::ranges::any_of(
+        expired, [&](const auto& other) { return Key(other.run, other.attempt) == key; });
+    if (row.instance == parts_.me) running_.push_back(key);
+    const auto verdict = judge_row(row, lease_expired);
+    if (said_[key] != verdict.reason && row.instance == parts_.me) {
+      parts_.log.debug("an attempt is running: " + verdict.reason, fields_of(row));
+    }
+    said_[key] = verdict.reason;
+    if (verdict.action == AdoptionAction::kEnd || verdict.action == AdoptionAction::kEndUnproved) {
+      if (co_await end(row, verdict, lease_expired)) settled.push_back(key);
+    } else if (verdict.action == AdoptionAction::kWait && row.instance == parts_.me) {
+      ++unwatched_;
+    }
+  }
+  std::erase_if(said_, [&](const auto& said) {
+    return std::ranges::none_of(
+        *rows, [&](const auto& row) { return Key(row.run, row.attempt) == said.first; });
+  });
+  for (auto& [key, guard] : ended) {
+    if (std::ranges::find(running_, key) == running_.end()) {
+      co_await tidy(guard.directory, guard.workspace);
+    } else if (std::ranges::find(settled, key) == settled.end()) {
+      guards_.insert_or_assign(key, std::move(guard));  // the next look tries again
+    }
+  }
+  if (!ended.empty()) parts_.capacity_freed();
+  co_return true;
+}
+
+AdoptionVerdict Supervisor::judge_row(const AttemptRow& row, bool lease_expired) {
+  const Key key(row.run, row.attempt);
+  AttemptFacts facts{row, parts_.me, here_};
+  facts.lease_expired = lease_expired;
+  facts.started_here = guards_.contains(key) || (claims_in_hand_ > 0 && !row.process);
+  if (!facts.started_here && row.instance == parts_.me && row.process) {
+    const auto pid = static_cast<pid_t>(row.process->guard_pid);
+    auto process =
+        GuardWatch::open(parts_.loop, pid, row.process->guard_start, [this] { wake_.notify(); });
+    facts.guard = process                                        ? GuardState::kAlive
+                  : process.error().kind == ErrorKind::kNotFound ? GuardState::kDead
+                                                                 : GuardState::kUnknown;
+    const auto verdict = judge(facts);
+    if (process && verdict.action == AdoptionAction::kWatch) {
+      parts_.log.info("adopted a running attempt: " + verdict.reason, fields_of(row));
+      guards_.insert_or_assign(key, Guard{std::move(*process), directory_of(row), row.workspace});
+    }
+    return verdict;
+  }
+  return judge(facts);
+}
+
+Task<bool> Supervisor::end(AttemptRow row, AdoptionVerdict verdict, bool lease_expired) {
+  if (verdict.action == AdoptionAction::kEnd) {
+    const auto killed = co_await parts_.offload.run(
+        [row] { return kill_process_set(row.run, row.attempt, kKillPatience); });
+    if (!killed) {
+      parts_.log.error("cannot prove an attempt dead: " + killed.error().message, fields_of(row));
+      ++unwatched_;
+      // The proof is missing, so the lease decides.
+      if (!lease_expired) co_return false;
+    }
+  }
+  const auto interrupted = co_await interrupt(row, verdict);
+  if (!interrupted) {
+    // It moved on meanwhile, or the store is away: the next look decides anew.
+    parts_.log.warning("could not end an attempt: " + interrupted.error().message, fields_of(row));
+    co_return false;
+  }
+  if (const auto guard = guards_.find(Key(row.run, row.attempt)); guard != guards_.end()) {
+    guard->second.process->exited();  // reaps it
+    guards_.erase(guard);
+  }
+  parts_.capacity_freed();
+  co_return true;
+}
+
+Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict) {
+  const auto directory = directory_of(row);
+  Interruption interruption;
+  interruption.run = row.run;
+  interruption.attempt = row.attempt;
+  interruption.heartbeat_seq = row.heartbeat_seq;
+  interruption.reason = verdict.reason;
+  Leftovers left;
+  if (verdict.action == AdoptionAction::kEnd) {
+    left = co_await parts_.offload.run([directory] { return read_leftovers(directory); });
+    if (!left.last_words.empty()) interruption.reason += ": " + left.last_words;
+    if (left.note) {
+      const auto delivered = co_await deliver_log(parts_.store, left.note->fence, directory.log());
+      if (!delivered) co_return delivered;
+    }
+  }
+  // An attempt that never registered has started nothing, so nothing of it can be missing.
+  if (row.process && !left.note) {
+    interruption.hold_reason = fmt::format(
+        "attempt {} of run {} was lost ({}) and its directory {} cannot be read: resources may "
+        "exist that the state does not know; look, then `workspace release {}`",
+        row.attempt.value, row.run.value, verdict.reason, directory.root.string(),
+        row.workspace.value);
+  } else if (!left.unreadable.empty()) {
+    interruption.hold_reason = fmt::format(
+        "attempt {} of run {} left a state that cannot be read ({}); its directory is "
+        "kept below {}",
+        row.attempt.value, row.run.value, left.unreadable.front(),
+        (parts_.state_dir / "spool" / "kept").string());
+  }
+  interruption.recovered = std::move(left.states);
+  const auto outcome = co_await parts_.store.interrupt_attempt(
+      row.instance == parts_.me ? std::nullopt : parts_.current_fence(), interruption,
+      parts_.clock.now());
+  if (!outcome) co_return std::unexpected(outcome.error());
+  parts_.log.warning(outcome->sentence, fields_of(row));
+  parts_.interrupted(row, outcome->sentence);
+  if (verdict.action != AdoptionAction::kEnd) co_return Status();
+
+  const auto removed = co_await parts_.offload.run([this, row, directory, left]() -> Status {
+    if (left.unreadable.empty()) return remove_attempt_directory(directory);
+    const auto kept = keep_apart(parts_.state_dir, row.workspace, directory);
+    return kept ? Status() : std::unexpected(kept.error());
+  });
+  // The attempt is ended all the same; the sweep at the next start comes back to it.
+  if (!removed) parts_.log.warning(removed.error().message, fields_of(row));
+  co_return Status();
+}
+
+// The attempt has ended in the store and so has its guard. Nothing should be left; what is left
+// after all (the attempt was fenced while tofu worked) is kept for a person.
+Task<> Supervisor::tidy(runner::AttemptDirectory directory, WorkspaceName workspace) {
+  const LogFields fields = {{"workspace", workspace.value}, {"directory", directory.root.string()}};
+  const auto left = co_await parts_.offload.run([directory] { return read_leftovers(directory); });
+  if (left.states.empty() && left.unreadable.empty()) {
+    const auto removed =
+        co_await parts_.offload.run([directory] { return remove_attempt_directory(directory); });
+    if (!removed) parts_.log.warning(removed.error().message, fields);
+    co_return;
+  }
+  const auto kept = co_await parts_.offload.run(
+      [this, workspace, directory] { return keep_apart(parts_.state_dir, workspace, directory); });
+  if (!kept) {
+    parts_.log.error(kept.error().message, fields);
+    co_return;
+  }
+  const std::string reason = fmt::format(
+      "an attempt that no longer counted left a state that nobody took: compare {} with the "
+      "current "
+      "state, then `workspace release {}`",
+      kept->string(), workspace.value);
+  parts_.log.error(reason, fields);
+  const auto held = co_await hold_workspace(parts_.store, workspace, reason, parts_.clock.now());
+  if (!held) parts_.log.error("holding the workspace: " + held.error().message, fields);
+}
+
+// Directories of attempts that ended while no daemon looked. Their processes may still live.
+Task<> Supervisor::sweep_orphans(std::vector<runner::AttemptDirectory> directories) {
+  for (const auto& directory : directories) {
+    const auto note =
+        co_await parts_.offload.run([directory] { return read_attempt_note(directory); });
+    if (!note) {
+      // Nothing is started before the note is on disk.
+      const auto removed =
+          co_await parts_.offload.run([directory] { return remove_attempt_directory(directory); });
+      if (!removed) parts_.log.warning(removed.error().message);
+      continue;
+    }
+    const Key key(note->fence.run, note->fence.attempt);
+    if (std::ranges::find(running_, key) != running_.end()) continue;
+    const auto killed = co_await parts_.offload.run(
+        [key] { return kill_process_set(key.first, key.second, kKillPatience); });
+    if (killed) {
+      co_await tidy(directory, note->workspace);
+    } else {
+      parts_.log.error("an ended attempt lives on: " + killed.error().message);
+    }
+  }
+}
+
+runner::AttemptDirectory Supervisor::directory_of(const AttemptRow& row) const {
+  if (row.process) return {row.process->directory};
+  return runner::AttemptDirectory::of(parts_.state_dir, row.workspace, row.run, row.attempt);
+}
+
+LogFields Supervisor::fields_of(const AttemptRow& row) const {
+  return {{"workspace", row.workspace.value},
+          {"run_id", row.run.value},
+          {"attempt", fmt::format("{}", row.attempt.value)}};
+}
+
+}  // namespace provisioner::execution
