@@ -27,6 +27,7 @@ struct Failure {
   std::optional<std::string> lock_id;  // kLocked: of the lock in the way
 
   bool is_retryable() const { return kind == FailureKind::kTransient; }
+  friend bool operator==(const Failure&, const Failure&) = default;
 };
 
 // How the step's process ended.

@@ -110,6 +110,7 @@ std::string diagnostic_text(const Diagnostic& diagnostic, const Json& json) {
 std::string outputs_text(const Json& outputs) {
   std::string text;
   for (const auto& [name, output] : outputs.items()) {
+    if (!output.is_object() || output.contains("action")) continue;  // planned: not known yet
     const bool sensitive = member(output, "sensitive") == Json(true);
     if (!sensitive && !output.contains("value")) continue;
     text += fmt::format("\n{} = {}", plain_text(name),
