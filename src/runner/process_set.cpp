@@ -1,9 +1,9 @@
 #include "runner/process_set.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,15 +14,6 @@
 
 namespace provisioner::runner {
 namespace {
-
-// What getdents64(2) writes.
-struct DirectoryEntry {
-  std::uint64_t inode;
-  std::int64_t offset;
-  unsigned short length;
-  unsigned char type;
-  char name[];
-};
 
 class Descriptor {
  public:
@@ -123,18 +114,18 @@ std::size_t ProcessSet::look(pid_t root, pid_t spared) {
   count_ = 0;
   const Descriptor proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (proc.get() < 0) return 0;
-  alignas(DirectoryEntry) std::array<char, 16384> buffer;
+  alignas(dirent64) std::array<char, 16384> buffer;  // opendir(3) would use the heap
   while (true) {
-    const long got = syscall(SYS_getdents64, proc.get(), buffer.data(), buffer.size());
+    const ssize_t got = getdents64(proc.get(), buffer.data(), buffer.size());
     if (got <= 0) break;
-    for (long at = 0; at < got;) {
-      const auto* entry = reinterpret_cast<const DirectoryEntry*>(buffer.data() + at);
-      at += entry->length;
+    for (ssize_t at = 0; at < got;) {
+      const auto* entry = reinterpret_cast<const dirent64*>(buffer.data() + at);
+      at += entry->d_reclen;
       pid_t pid = 0;
-      const char* const name_end = entry->name + std::strlen(entry->name);
-      const auto [stopped, error] = std::from_chars(entry->name, name_end, pid);
+      const char* const name_end = entry->d_name + std::strlen(entry->d_name);
+      const auto [stopped, error] = std::from_chars(entry->d_name, name_end, pid);
       if (error != std::errc() || stopped != name_end || count_ == kCapacity) continue;
-      const Descriptor directory(openat(proc.get(), entry->name, O_PATH | O_CLOEXEC));
+      const Descriptor directory(openat(proc.get(), entry->d_name, O_PATH | O_CLOEXEC));
       const Stat stat = directory.get() < 0 ? Stat{} : read_stat(directory.get());
       if (!stat.lives) continue;
       seen_[count_++] = {pid, stat.parent, carries_tag(directory.get())};

@@ -8,6 +8,7 @@
 
 #include "runner/claim.hpp"
 #include "runner/guard.hpp"
+#include "runner/runner.hpp"
 #include "runner/trampoline.hpp"
 
 namespace {
@@ -68,6 +69,22 @@ int guard(const CommandLine& line) {
   return run_guard(options);
 }
 
+int run(const CommandLine& line) {
+  provisioner::runner::RunnerOptions options;
+  options.socket = line.text("socket");
+  options.directory = line.text("directory");
+  options.run = RunId(line.text("run"));
+  options.attempt = Attempt(line.number("attempt", 0));
+  options.claim = provisioner::runner::take_claim();
+  options.line = static_cast<int>(line.number("line", -1));
+  options.first_lease = line.micros("first-lease-us", options.first_lease);
+  if (options.socket.empty() || options.directory.empty() || options.run.empty() ||
+      options.claim.empty() || options.line < 3) {
+    return kUsage;
+  }
+  return run_runner(std::move(options));
+}
+
 int exec_child(const CommandLine& line) {
   provisioner::runner::TrampolineOptions options;
   options.line = static_cast<int>(line.number("line", -1));
@@ -84,6 +101,7 @@ int main(int argc, char** argv) {
   const std::string_view role = argc > 1 ? argv[1] : "";
   const CommandLine line(argc, argv);
   if (!line.is_wrong && role == "guard") return guard(line);
+  if (!line.is_wrong && role == "run") return run(line);
   if (!line.is_wrong && role == "exec-child") return exec_child(line);
   std::fprintf(stderr, "provisioner-runner is started by provisioner: guard, run or exec-child\n");
   return kUsage;
