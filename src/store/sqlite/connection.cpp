@@ -6,7 +6,7 @@ namespace provisioner::sqlite {
 namespace {
 
 // Another program may read or copy the file for this long before a call fails.
-constexpr int kBusyMilliseconds = 5000;
+constexpr int kBusyMilliseconds = 2000;
 
 }  // namespace
 

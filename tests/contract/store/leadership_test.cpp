@@ -1,0 +1,121 @@
+#include "tests/contract/store/store_contract.hpp"
+
+namespace provisioner {
+namespace {
+
+TEST_P(StoreContract, NobodyLeadsAnEmptyStore) {
+  const Leadership seen = must(await(store().leadership()));
+  EXPECT_EQ(seen.fence.term, Term(0));
+  EXPECT_TRUE(seen.fence.claim.empty());
+  EXPECT_TRUE(seen.leader.empty());
+}
+
+TEST_P(StoreContract, I2_EachClaimRaisesTheTermByOne) {
+  EXPECT_EQ(given_leader("host-1").term, Term(1));
+  EXPECT_EQ(given_leader("host-2").term, Term(2));
+  EXPECT_EQ(given_leader("host-1").term, Term(3));
+  EXPECT_EQ(must(await(store().leadership())).leader, InstanceId("host-1"));
+}
+
+TEST_P(StoreContract, I2_OfTwoClaimsOnTheSameSightOnlyOneWins) {
+  const LeaderFence seen = must(await(store().leadership())).fence;
+  const Leadership winner =
+      must(await(store().claim_term(seen, claim_id(), InstanceId("host-1"), now_)));
+  EXPECT_EQ(outcome(await(store().claim_term(seen, claim_id(), InstanceId("host-2"), now_))),
+            "conflict");
+  EXPECT_EQ(must(await(store().leadership())).fence, winner.fence);
+}
+
+TEST_P(StoreContract, I2_AClaimNeedsTheClaimIdItSawNotOnlyTheTerm) {
+  const LeaderFence current = given_leader();
+  const LeaderFence same_number{.term = current.term, .claim = claim_id()};
+  EXPECT_EQ(outcome(await(store().claim_term(same_number, claim_id(), InstanceId("x"), now_))),
+            "conflict");
+}
+
+TEST_P(StoreContract, ARepeatedClaimAfterALostReplyIsTheSameTerm) {
+  const LeaderFence seen = must(await(store().leadership())).fence;
+  const ClaimId fresh = claim_id();
+  const Leadership first = must(await(store().claim_term(seen, fresh, InstanceId("host-1"), now_)));
+  const Leadership again = must(await(store().claim_term(seen, fresh, InstanceId("host-1"), now_)));
+  EXPECT_EQ(first.fence, again.fence);
+}
+
+TEST_P(StoreContract, I2_AStaleTermIsRefusedInEveryWriteOfALeader) {
+  given_workspace();
+  const ClaimedRun running = given_running();
+  const Run queued = given_queued();
+  const LeaderFence stale = given_leader("host-1");
+  const LeaderFence current = given_leader("host-2");
+  const LeaderFence right_number_wrong_claim{.term = current.term, .claim = claim_id()};
+  const LeaderFence nobody;
+
+  for (const LeaderFence& fence : {stale, right_number_wrong_claim, nobody}) {
+    EXPECT_EQ(outcome(await(store().commit_plan(fence, firing_plan(1), later()))), "fenced");
+    EXPECT_EQ(outcome(await(store().set_waiting(fence, queued.id, "db"))), "fenced");
+    EXPECT_EQ(outcome(await(store().resign(fence, now_))), "fenced");
+    EXPECT_EQ(outcome(await(store().interrupt_attempt(fence, interruption(running.fence), now_))),
+              "fenced");
+    ClaimRequest request = claim_request();
+    request.fence = fence;
+    EXPECT_EQ(outcome(await(store().claim_next(request))), "fenced");
+  }
+  EXPECT_EQ(run(running.run.id).status, RunStatus::kRunning);
+  EXPECT_EQ(run(queued.id).waiting_for, "");
+  EXPECT_EQ(must(await(store().leadership())).fence, current);
+  EXPECT_TRUE(must(await(store().occurrences({}))).empty());
+}
+
+TEST_P(StoreContract, I2_AfterAResignationNobodyWritesUntilTheNextTerm) {
+  given_workspace();
+  const LeaderFence fence = given_leader();
+  ASSERT_EQ(outcome(await(store().resign(fence, now_))), "ok");
+  EXPECT_EQ(outcome(await(store().commit_plan(fence, plan(1), later()))), "fenced");
+  const Leadership seen = must(await(store().leadership()));
+  EXPECT_TRUE(seen.leader.empty());
+  EXPECT_EQ(outcome(await(store().commit_plan(seen.fence, plan(1), later()))), "fenced");
+  EXPECT_GT(given_leader().term, fence.term);
+}
+
+TEST_P(StoreContract, InstancesBeatAndAreListed) {
+  Instance host{.id = InstanceId("host-1"),
+                .incarnation = Incarnation("a"),
+                .version = "0.1.0",
+                .started_at = now_,
+                .last_seen = now_};
+  must(await(store().beat_instance(host)));
+  host.last_seen = now_ + std::chrono::seconds(5);
+  host.incarnation = Incarnation("b");
+  must(await(store().beat_instance(host)));
+  const auto all = must(await(store().instances()));
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].incarnation, host.incarnation);
+  EXPECT_EQ(all[0].last_seen, host.last_seen);
+}
+
+TEST_P(StoreContract, TheFirstWriterOfAClusterSettingWins) {
+  EXPECT_EQ(must(await(store().setting_or_insert("timezone", "Europe/Berlin"))), "Europe/Berlin");
+  EXPECT_EQ(must(await(store().setting_or_insert("timezone", "UTC"))), "Europe/Berlin");
+}
+
+TEST_P(StoreContract, I9_WhatWasAcknowledgedIsThereAfterReopening) {
+  const Workspace before = given_workspace();
+  const LeaderFence fence = given_leader();
+  must(await(store().commit_plan(fence, firing_plan(1), later())));
+  const ClaimedRun running = claim().value();
+  given_state(running.fence, 1);
+  must(await(store().append_log(running.fence, 0, "applying\n")));
+  reopen();
+  EXPECT_EQ(must(await(store().leadership())).fence, fence);
+  EXPECT_EQ(shop().status, WorkspaceStatus::kDeploying);
+  EXPECT_EQ(shop().current, before.current);
+  EXPECT_EQ(run(running.run.id).status, RunStatus::kRunning);
+  EXPECT_EQ(must(await(store().find_claim(running.fence.claim)))->run.id, running.run.id);
+  EXPECT_EQ(must(await(store().state_body(slot(), 1))), body(1));
+  EXPECT_EQ(must(await(store().state_lock(slot())))->id, "lock-1");
+  EXPECT_EQ(must(await(store().occurrences({}))).size(), 1u);
+  EXPECT_EQ(must(await(store().log(running.run.id, Attempt(1), 0, 100)))[0].text, "applying\n");
+}
+
+}  // namespace
+}  // namespace provisioner

@@ -1,0 +1,199 @@
+// The fixture that holds every implementation of Store to src/store/store.hpp.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <boost/asio/io_context.hpp>
+#include <functional>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "runtime/random.hpp"
+#include "store/store.hpp"
+#include "tests/support/run_task.hpp"
+
+namespace provisioner {
+
+// Opens one store, again and again: what was acknowledged is there the next time.
+using StoreOpener = std::function<Result<std::unique_ptr<Store>>(boost::asio::io_context&)>;
+
+// An implementation under test. `fresh` prepares an empty store of its own for one test.
+struct StoreMaker {
+  std::string name;
+  std::function<StoreOpener()> fresh;
+};
+
+inline void PrintTo(const StoreMaker& maker, std::ostream* out) { *out << maker.name; }
+
+// "ok", or the kind of the error: "fenced".
+template <typename T>
+std::string outcome(const Result<T>& result) {
+  return result ? "ok" : std::string(to_string(result.error().kind));
+}
+
+// The value; an error fails the test with its sentence.
+template <typename T>
+T must(Result<T> result) {
+  if (!result) throw std::runtime_error("unexpected error: " + result.error().message);
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+class StoreContract : public ::testing::TestWithParam<StoreMaker> {
+ protected:
+  using Run = provisioner::Run;  // not ::testing::Test::Run
+  static constexpr const char* kShop = "shop";
+
+  StoreContract() : open_(GetParam().fresh()) { reopen(); }
+
+  void reopen() {
+    store_.reset();
+    store_ = must(open_(loop_));
+  }
+
+  template <typename T>
+  T await(Task<T> task) {
+    return testing::run_task(loop_, std::move(task));
+  }
+  Store& store() { return *store_; }
+  ClaimId claim_id() { return random_.claim_id(); }
+
+  // --- given
+  // ---------------------------------------------------------------------------------------
+
+  static Definition definition(const std::string& content) {
+    return {.config = "{\"description\":\"" + content + "\"}",
+            .bundle = BundleHash("bundle-" + content),
+            .inputs_hash = "inputs-" + content};
+  }
+
+  Publication publication(const std::string& name, const std::string& content = "v1") const {
+    return {.workspace = WorkspaceName(name),
+            .definition = definition(content),
+            .description = "the " + name,
+            .changed_by = "instance host-1",
+            .first_cursor = now_,
+            .schedule_hash = "nightly"};
+  }
+
+  Workspace given_workspace(const std::string& name = kShop, const std::string& content = "v1") {
+    must(await(store().put_bundle(definition(content).bundle, "content of " + content)));
+    return must(await(store().publish(publication(name, content), now_)));
+  }
+
+  LeaderFence given_leader(const std::string& instance = "host-1") {
+    const Leadership seen = must(await(store().leadership()));
+    return must(await(store().claim_term(seen.fence, claim_id(), InstanceId(instance), now_)))
+        .fence;
+  }
+
+  NewRun new_run(const std::string& name = kShop, Operation operation = Operation::kDeploy) {
+    return {.id = random_.run_id(now_),
+            .workspace = WorkspaceName(name),
+            .operation = operation,
+            .requested_by = "uid:0",
+            .definition = definition("v1"),
+            .created_at = now_};
+  }
+
+  Run given_queued(const std::string& name = kShop, Operation operation = Operation::kDeploy) {
+    return must(await(store().enqueue(new_run(name, operation), WhenBusy::kSupersede)));
+  }
+
+  ClaimRequest claim_request() {
+    return {.instance = InstanceId("host-1"),
+            .incarnation = Incarnation("first"),
+            .claim = claim_id(),
+            .now = now_};
+  }
+
+  std::optional<ClaimedRun> claim() { return must(await(store().claim_next(claim_request()))); }
+
+  // A run of `name` whose first attempt has been claimed.
+  ClaimedRun given_running(const std::string& name = kShop,
+                           Operation operation = Operation::kDeploy) {
+    given_queued(name, operation);
+    return claim().value();
+  }
+
+  InterruptionOutcome interrupt(const AttemptFence& fence, std::int64_t heartbeat_seq = 0) {
+    return must(
+        await(store().interrupt_attempt(std::nullopt, interruption(fence, heartbeat_seq), now_)));
+  }
+  static Interruption interruption(const AttemptFence& fence, std::int64_t heartbeat_seq = 0) {
+    return {.run = fence.run,
+            .attempt = fence.attempt,
+            .heartbeat_seq = heartbeat_seq,
+            .reason = "its guard is dead"};
+  }
+
+  static StateSlot slot(const std::string& name = kShop) {
+    return {.workspace = WorkspaceName(name), .job = ""};
+  }
+  StateLock lock(const std::string& id) const {
+    return {.id = id, .info_json = "{\"ID\":\"" + id + "\"}", .created_at = now_};
+  }
+  static StateMeta meta(std::int64_t serial, const std::string& lineage = "lineage-1") {
+    return {.lineage = lineage,
+            .serial = serial,
+            .sha256 = "hash-" + lineage + "-" + std::to_string(serial),
+            .resources = serial};
+  }
+  static std::string body(std::int64_t serial) {
+    return "{\"serial\":" + std::to_string(serial) + "}";
+  }
+
+  // Locks as the attempt and writes state `serial`.
+  StateVersion given_state(const AttemptFence& fence, std::int64_t serial) {
+    EXPECT_FALSE(must(await(store().lock_state(slot(), fence, lock("lock-1")))));
+    return must(
+        await(store().write_state(slot(), fence, "lock-1", meta(serial), body(serial), "", now_)));
+  }
+
+  Workspace shop() { return must(await(store().workspace(WorkspaceName(kShop)))); }
+  Run run(const RunId& id) { return must(await(store().run(id))); }
+
+  ScheduleCursor shop_cursor() {
+    for (auto& cursor : must(await(store().cursors()))) {
+      if (cursor.workspace.value == kShop) return cursor;
+    }
+    throw std::runtime_error("the workspace has no cursor");
+  }
+
+  // A plan that moves the cursor by `minutes` and records a deploy at that instant.
+  PlanCommit plan(int minutes, Outcome what = Outcome::kNoChange) {
+    const ScheduleCursor present = shop_cursor();
+    const Instant at = present.cursor + std::chrono::minutes(minutes);
+    return {.workspace = present.workspace,
+            .config_version = present.config_version,
+            .new_cursor = at,
+            .occurrences = {occurrence(at, what)}};
+  }
+  static Occurrence occurrence(Instant at, Outcome what = Outcome::kNoChange) {
+    return {.workspace = WorkspaceName(kShop),
+            .schedule = "deploy_schedule",
+            .at = at,
+            .until = at,
+            .local_time = format_rfc3339(at),
+            .outcome = what,
+            .reason = "because"};
+  }
+  PlanCommit firing_plan(int minutes) {
+    PlanCommit fires = plan(minutes, Outcome::kFired);
+    fires.run = new_run();
+    fires.run->trigger = Trigger::kSchedule;
+    fires.run->scheduled_for = fires.new_cursor;
+    return fires;
+  }
+  // Late enough for every plan of a test.
+  Instant later() const { return now_ + std::chrono::hours(24 * 365); }
+
+  Instant now_ = *parse_rfc3339("2026-11-23T08:00:00.123456Z");
+  boost::asio::io_context loop_;
+  SystemRandom random_;
+  StoreOpener open_;
+  std::unique_ptr<Store> store_;
+};
+
+}  // namespace provisioner
