@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <optional>
 #include <span>
@@ -67,7 +68,7 @@ Result<std::filesystem::path> unpack_bundle(std::string_view bytes,
 // A `module` block's source, as a scanner of the content found it.
 struct ModuleSource {
   std::string file;  // BundleEntry::path
-  int line = 0;
+  std::int64_t line = 0;
   std::string source;  // "../modules/vpc", "hashicorp/consul/aws", ...
 };
 

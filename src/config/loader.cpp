@@ -48,7 +48,9 @@ class ContentCheck {
     while (!folders.empty()) {
       const auto folder = std::move(folders.back());
       folders.pop_back();
-      for (auto& module : scan_folder(folder)) {
+      auto modules = scan_folder(folder);
+      if (!modules) return std::unexpected(modules.error());
+      for (auto& module : *modules) {
         auto target = find_module(bundle_, module);
         if (!target) return std::unexpected(target.error());
         if (*target && seen.insert(**target).second) folders.push_back(std::move(**target));
@@ -60,19 +62,20 @@ class ContentCheck {
   const std::set<std::string>& variables() const { return variables_; }
 
  private:
-  std::vector<ModuleSource> scan_folder(const std::string& folder) {
+  Result<std::vector<ModuleSource>> scan_folder(const std::string& folder) {
     std::vector<ModuleSource> modules;
     for (const auto& entry : bundle_.entries) {
       if (!is_within(entry.path, folder) || !is_tofu_file(entry.path)) continue;
       const auto begin = folder.empty() ? 0 : folder.size() + 1;
       if (entry.path.find('/', begin) != std::string::npos) continue;
       auto facts = scan_(entry.path, bundle_.content(entry));
-      for (auto& module : facts.modules) {
+      if (!facts) return std::unexpected(facts.error());
+      for (auto& module : facts->modules) {
         module.file = entry.path;
         modules.push_back(std::move(module));
       }
       if (folder == bundle_.folder) {
-        variables_.insert(facts.variables.begin(), facts.variables.end());
+        variables_.insert(facts->variables.begin(), facts->variables.end());
       }
     }
     return modules;

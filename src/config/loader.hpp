@@ -22,7 +22,8 @@ struct ContentFacts {
   std::vector<ModuleSource> modules;   // ModuleSource::file may stay empty
   std::vector<std::string> variables;  // names of `variable` blocks
 };
-using ContentScan = std::function<ContentFacts(std::string_view path, std::string_view text)>;
+using ContentScan =
+    std::function<Result<ContentFacts>(std::string_view path, std::string_view text)>;
 
 struct LoadedWorkspace {
   WorkspaceSpec spec;

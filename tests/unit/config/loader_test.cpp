@@ -17,12 +17,13 @@ using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
 // Stands for the scanner: "module PATH" and "variable NAME", one a line.
-ContentFacts scan(std::string_view, std::string_view text) {
+Result<ContentFacts> scan(std::string_view path, std::string_view text) {
   ContentFacts facts;
   int line = 1;
   std::istringstream words{std::string(text)};
   std::string keyword, value;
   while (words >> keyword >> value) {
+    if (keyword == "broken") return fail(ErrorKind::kInvalid, std::string(path) + ": is broken");
     if (keyword == "module") facts.modules.push_back({.line = line, .source = value});
     if (keyword == "variable") facts.variables.push_back(value);
     ++line;
@@ -84,6 +85,12 @@ TEST_F(LoaderTest, AModuleBeyondTheContentIsAnErrorWithFileAndLine) {
       error(),
       "workspaces/shop: sub/main.tf:2: the module source ../../../modules/vpc is not part of the "
       "workspace's content: put it into the folder, or name it in include");
+}
+
+TEST_F(LoaderTest, WhatTheScannerCannotReadIsAnError) {
+  write("config.json", "{}");
+  write("main.tf", "broken here");
+  EXPECT_EQ(error(), "workspaces/shop: main.tf: is broken");
 }
 
 TEST_F(LoaderTest, NothingToDeployIsAnError) {
