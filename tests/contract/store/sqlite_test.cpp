@@ -22,18 +22,16 @@ namespace {
 using ::testing::HasSubstr;
 using testing::TempDirectory;
 
-INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract,
-                         ::testing::Values(StoreMaker{
-                             .name = "sqlite",
-                             .fresh =
-                                 [] {
-                                   auto directory = std::make_shared<TempDirectory>();
-                                   return [directory](boost::asio::io_context& loop) {
-                                     return open_sqlite_store(loop.get_executor(),
-                                                              *directory / "provisioner.db");
-                                   };
-                                 }}),
-                         [](const auto& instance) { return instance.param.name; });
+const auto kSqlite = ::testing::Values(
+    StoreMaker{.name = "sqlite", .fresh = [] {
+                 auto directory = std::make_shared<TempDirectory>();
+                 return [directory](boost::asio::io_context& loop) {
+                   return open_sqlite_store(loop.get_executor(), *directory / "provisioner.db");
+                 };
+               }});
+
+INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract, kSqlite,
+                         [](const auto& i) { return i.param.name; });
 
 class SqliteFile : public ::testing::Test {
  protected:

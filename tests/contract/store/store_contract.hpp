@@ -56,6 +56,11 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
   T await(Task<T> task) {
     return testing::run_task(loop_, std::move(task));
   }
+  // Runs what the loop still holds: afterwards all that was committed has been announced.
+  void settle() {
+    loop_.restart();
+    loop_.run();
+  }
   Store& store() { return *store_; }
   ClaimId claim_id() { return random_.claim_id(); }
 
