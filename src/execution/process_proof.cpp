@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <signal.h>
-#include <sys/stat.h>
 
 #include <charconv>
 #include <filesystem>
@@ -29,13 +28,13 @@ Habitat this_habitat() {
   Habitat here;
   here.machine_id = first_line("/etc/machine-id");
   here.boot_id = first_line("/proc/sys/kernel/random/boot_id");
+  std::error_code unreadable_stays_empty;
+  here.pid_namespace =
+      std::filesystem::read_symlink("/proc/self/ns/pid", unreadable_stays_empty).string();
   // PROC_PID_INIT_INO of the kernel: the namespace that the machine booted with.
-  constexpr ino_t kFirstNamespace = 0xEFFFFFFC;
-  struct stat pid_namespace{};
-  const bool known = stat("/proc/self/ns/pid", &pid_namespace) == 0;
-  if (known) here.pid_namespace = fmt::format("{}", pid_namespace.st_ino);
+  constexpr std::string_view kFirstNamespace = "pid:[4026531836]";
   std::error_code absent;
-  here.container = !known || pid_namespace.st_ino != kFirstNamespace ||
+  here.container = here.pid_namespace != kFirstNamespace ||
                    std::filesystem::exists("/.dockerenv", absent) ||
                    std::filesystem::exists("/run/.containerenv", absent);
   return here;

@@ -20,7 +20,7 @@ namespace provisioner::execution {
 struct Habitat {
   std::string machine_id;     // "" when the machine has none
   std::string boot_id;        // "" when it cannot be read
-  std::string pid_namespace;  // as ProcessIdentity has it
+  std::string pid_namespace;  // "pid:[4026531836]", as ProcessIdentity has it
   bool container = false;     // a changed boot id then proves nothing
 };
 Habitat this_habitat();

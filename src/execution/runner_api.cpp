@@ -242,12 +242,17 @@ Task<http::Response> RunnerApi::recover(AttemptFence fence, std::string body) {
   if (!claimed) co_return refusal(claimed.error());
   const auto handed_over =
       co_await hand_over_state(parts_.store, parts_.clock.now(), *claimed, std::move(body));
-  if (!handed_over) co_return refusal(handed_over.error());
+  if (!handed_over) {
+    // "conflict" would tell the runner that the state is kept and may be deleted.
+    Error error = handed_over.error();
+    if (error.kind == ErrorKind::kConflict) error.kind = ErrorKind::kUnavailable;
+    co_return refusal(error);
+  }
   if (handed_over->accepted) co_return empty_response(200);
   parts_.log.error(
       "a recovered state was kept apart and the workspace is held: " + handed_over->sentence,
       {{"run_id", fence.run.value}, {"workspace", claimed->run.workspace.value}});
-  co_return refusal(ErrorKind::kFenced, handed_over->sentence);
+  co_return refusal(ErrorKind::kConflict, handed_over->sentence);
 }
 
 Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {

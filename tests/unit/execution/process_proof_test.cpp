@@ -18,17 +18,21 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// A child of the test with an environment of its own; reaped at the end.
+// A child of the test with an environment and a process group of its own, which dies with it.
 class Child {
  public:
   Child(std::string script, std::string variable) {
     std::string shell = "sh", option = "-c", path = "PATH=/usr/bin:/bin";
     char* argv[] = {shell.data(), option.data(), script.data(), nullptr};
     char* envp[] = {path.data(), variable.data(), nullptr};
-    EXPECT_EQ(posix_spawn(&pid, "/bin/sh", nullptr, nullptr, argv, envp), 0);
+    posix_spawnattr_t own_group;
+    posix_spawnattr_init(&own_group);
+    posix_spawnattr_setflags(&own_group, POSIX_SPAWN_SETPGROUP);
+    EXPECT_EQ(posix_spawn(&pid, "/bin/sh", nullptr, &own_group, argv, envp), 0);
+    posix_spawnattr_destroy(&own_group);
   }
   ~Child() {
-    kill(pid, SIGKILL);
+    kill(-pid, SIGKILL);
     waitpid(pid, nullptr, 0);
   }
   pid_t pid = 0;
