@@ -48,8 +48,8 @@ void AttemptLife::go_on(const Assignment& assignment, BootInstant registered_at)
   timeout_at_ = registered_at + assignment.timeout;
   tell_guard(parts_.guard_line,
              {GuardRecord::Kind::kStopAllowance, assignment.stop_allowance.count()});
-  parts_.course.set_lease({assignment.lease, assignment.margin, assignment.stop_allowance});
-  parts_.course.renew(registered_at);
+  parts_.course.grant(registered_at,
+                      {assignment.lease, assignment.margin, assignment.stop_allowance});
   tell_deadline();
   moved_.notify();
   asio::co_spawn(parts_.loop, beat(), asio::detached);

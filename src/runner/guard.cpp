@@ -231,7 +231,8 @@ int run_guard(const GuardOptions& options) {
   }
   watch.line = line[0];
 
-  GuardPlan plan(boot_now() + options.first_lease, options.stop_allowance);
+  // Nothing to stop in good order before the runner has registered; then it says what it needs.
+  GuardPlan plan(boot_now() + options.first_lease, Duration(0));
   watch.runner = start_runner(options, line[1]);
   close(line[1]);
   if (watch.runner < 0) return 1;

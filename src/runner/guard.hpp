@@ -17,7 +17,6 @@ struct GuardOptions {
   Attempt attempt;
   // Until the runner has registered and knows the lease: everything ends that long after the start.
   Duration first_lease = std::chrono::seconds(60);
-  Duration stop_allowance = std::chrono::seconds(40);
 };
 
 // The body of `provisioner-runner guard`. Takes the claim from the environment variable

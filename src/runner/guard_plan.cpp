@@ -12,7 +12,10 @@ constexpr Duration kLookAgain = std::chrono::milliseconds(50);
 
 }  // namespace
 
-void GuardPlan::move_deadline(BootInstant deadline) { deadline_ = std::max(deadline_, deadline); }
+void GuardPlan::move_deadline(BootInstant deadline) {
+  deadline_ = registered_ ? std::max(deadline_, deadline) : deadline;
+  registered_ = true;
+}
 
 void GuardPlan::runner_exited(BootInstant now) {
   if (!runner_lives_) return;

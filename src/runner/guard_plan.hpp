@@ -28,7 +28,7 @@ class GuardPlan {
       : deadline_(deadline), stop_allowance_(stop_allowance) {}
 
   // From the runner.
-  void move_deadline(BootInstant deadline);  // never back
+  void move_deadline(BootInstant deadline);  // the first one replaces ours; then never back
   void set_stop_allowance(Duration allowance) { stop_allowance_ = allowance; }
   void runner_stops() { stopping_ = true; }
   void runner_finished() { finished_ = true; }
@@ -48,6 +48,7 @@ class GuardPlan {
  private:
   BootInstant deadline_;
   Duration stop_allowance_;
+  bool registered_ = false;
   bool runner_lives_ = true;
   bool stopping_ = false;
   bool finished_ = false;

@@ -36,9 +36,7 @@ Result<pid_t> launch_guard(const GuardLaunch& launch) {
                                               "--attempt",
                                               fmt::format("{}", launch.fence.attempt.value),
                                               "--first-lease-us",
-                                              fmt::format("{}", launch.first_lease.count()),
-                                              "--stop-allowance-us",
-                                              fmt::format("{}", launch.stop_allowance.count())};
+                                              fmt::format("{}", launch.first_lease.count())};
   const char* path = std::getenv("PATH");
   const std::vector<std::string> environment = {
       fmt::format("PATH={}", path == nullptr ? "/usr/local/bin:/usr/bin:/bin" : path),

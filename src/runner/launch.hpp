@@ -20,7 +20,6 @@ struct GuardLaunch {
   AttemptFence fence;
   // The guard ends everything that long after its start unless the runner has registered.
   Duration first_lease = std::chrono::seconds(60);
-  Duration stop_allowance = std::chrono::seconds(40);
 };
 
 // Starts the guard in a session of its own, with none of our descriptors, nothing of our

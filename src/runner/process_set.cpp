@@ -154,7 +154,7 @@ std::size_t ProcessSet::look(pid_t root, pid_t spared) {
 }
 
 void ProcessSet::signal_all(int signal) const {
-  for (std::size_t i = 0; i < count_; ++i) {
+  for (std::size_t i = count_; i-- > 0;) {
     if (seen_[i].member) kill(seen_[i].pid, signal);
   }
 }

@@ -35,7 +35,8 @@ class ProcessSet {
   // live.
   std::size_t look(pid_t root, pid_t spared);
 
-  // Sends `signal` to each process that look() found.
+  // Sends `signal` to each process that look() found, the youngest first: a child is dead before
+  // its parent's death could interrupt it.
   void signal_all(int signal) const;
 
   // One that look() found, for messages; 0 = none.

@@ -99,7 +99,8 @@ AttemptResult failed(const Error& error) {
 }
 
 Task<int> Runner::run() {
-  course_.begin(clock_.boot_now() + options_.first_lease, {});
+  constexpr Duration kSooner = std::chrono::seconds(1);  // than the guard
+  course_.begin(clock_.boot_now() + options_.first_lease, {.stop_allowance = kSooner});
   life_.begin();
   std::error_code exists;
   fs::create_directories(directory_.spool(), exists);

@@ -29,6 +29,12 @@ void Course::begin(BootInstant deadline, Lease lease) {
   lease_ = lease;
 }
 
+BootInstant Course::grant(BootInstant sent, Lease lease) {
+  lease_ = lease;
+  deadline_ = sent + lease.length - lease.margin;
+  return deadline_;
+}
+
 BootInstant Course::renew(BootInstant sent) {
   deadline_ = std::max(deadline_, sent + lease_.length - lease_.margin);
   return deadline_;

@@ -39,10 +39,12 @@ class Course {
   // Before the registration: `deadline` as the guard knows it.
   void begin(BootInstant deadline, Lease lease);
 
+  // The registration sent at `sent` was acknowledged with this lease. Returns the deadline.
+  BootInstant grant(BootInstant sent, Lease lease);
+
   // A request sent at `sent` was acknowledged. Returns the new deadline: nothing of the attempt may
   // live after it.
   BootInstant renew(BootInstant sent);
-  void set_lease(Lease lease) { lease_ = lease; }
 
   BootInstant deadline() const { return deadline_; }
   // When to begin to stop, so that everything has ended by the deadline.

@@ -64,7 +64,6 @@ int guard(const CommandLine& line) {
   options.run = RunId(line.text("run"));
   options.attempt = Attempt(line.number("attempt", 0));
   options.first_lease = line.micros("first-lease-us", options.first_lease);
-  options.stop_allowance = line.micros("stop-allowance-us", options.stop_allowance);
   if (options.socket.empty() || options.directory.empty() || options.run.empty()) return kUsage;
   return run_guard(options);
 }
