@@ -151,7 +151,6 @@ Task<Status> Dispatcher::launch(const ClaimedRun& claimed) {
   guard.directory = directory.root;
   guard.fence = claimed.fence;
   guard.first_lease = settings_.lease;
-  guard.stop_allowance = settings_.stop_allowance;
   const auto pid = runner::launch_guard(guard);
   if (!pid) co_return std::unexpected(pid.error());
   parts_.log.info(fmt::format("started attempt {} of a {}", claimed.fence.attempt.value,
