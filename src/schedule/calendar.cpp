@@ -8,7 +8,8 @@ namespace {
 
 constexpr int kFirstYear = 1969;
 constexpr int kLastYear = 2038;
-constexpr std::int64_t kDay = 24 * 60;
+constexpr std::int64_t kHour = 60;
+constexpr std::int64_t kDay = 24 * kHour;
 
 int lowest(std::uint64_t mask) { return std::countr_zero(mask); }
 int highest(std::uint64_t mask) { return 63 - std::countl_zero(mask); }
@@ -67,7 +68,7 @@ struct Place {
 };
 
 std::int64_t minute_at(std::int64_t day, int hour, int minute) {
-  return day * kDay + hour * 60 + minute;
+  return day * kDay + hour * kHour + minute;
 }
 
 // Matches of a matching day before the time of `place`.

@@ -209,7 +209,8 @@ Status read_item(const FieldRule& rule, std::string_view text, Field& field) {
   int step = 1;
   if (has_step) {
     const std::string_view step_text = text.substr(slash + 1);
-    if (!all_digits(step_text) || (step = read_number(step_text)) == 0) {
+    step = all_digits(step_text) ? read_number(step_text) : 0;
+    if (step == 0) {
       return wrong(fmt::format("{}: the step of \"{}\" must be a number from 1", rule.name, text));
     }
     if (step > rule.top - rule.low + 1) {
@@ -265,8 +266,8 @@ Result<std::string_view> read_macro(std::string_view text) {
   if (lower.starts_with("@every")) {
     return wrong("@every is not supported: write a step, such as */5 * * * * for every 5 minutes");
   }
-  std::vector<std::string_view> names;
-  for (const Macro& m : kMacros) names.push_back(m.name);
+  std::array<std::string_view, kMacros.size()> names;
+  std::ranges::transform(kMacros, names.begin(), &Macro::name);
   const std::string_view guess = nearest(lower, names);
   return wrong(fmt::format("{} is not known; {}", text,
                            guess.empty()

@@ -71,8 +71,8 @@ Result<std::optional<TimelinePoint>> Timeline::last(Instant after, Instant until
 
 Result<std::vector<TimelinePoint>> Timeline::points(Instant after, Instant until,
                                                     std::size_t limit) const {
-  std::vector<std::optional<TimelinePoint>> heads;
-  for (std::size_t i = 0; i < rules_.size(); ++i) heads.push_back(next_of(i, after));
+  std::vector<std::optional<TimelinePoint>> heads(rules_.size());  // the next of each rule
+  for (std::size_t i = 0; i < rules_.size(); ++i) heads[i] = next_of(i, after);
   std::vector<TimelinePoint> points;
   while (points.size() < limit) {
     std::optional<TimelinePoint>* first = nullptr;

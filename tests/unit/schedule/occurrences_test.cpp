@@ -109,7 +109,7 @@ TEST(FindNext, TellsTheLocalTimeThatTheExpressionNames) {
     const auto back = find_previous(cron(expression), new_york, {}, found->at);
     EXPECT_EQ(found, back);
     EXPECT_EQ(new_york.format_local(found->at), "2026-03-08T03:00:00-04:00");
-    return found->local_minute % (24 * 60);
+    return found->local_minute % 1440;
   };
   EXPECT_EQ(minute_of_day("15 2 * * *"), 2 * 60 + 15);
   EXPECT_EQ(minute_of_day("15,45 2 * * *"), 2 * 60 + 45) << "of several that become one, the last";

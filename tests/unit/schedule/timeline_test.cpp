@@ -26,6 +26,7 @@ TimelineRule mode(std::string name, std::string_view expression) {
 // "deploy_schedule 2026-03-08T03:00:00-04:00" for each.
 std::vector<std::string> shown(const Timeline& timeline, const std::vector<TimelinePoint>& points) {
   std::vector<std::string> lines;
+  lines.reserve(points.size());
   for (const TimelinePoint& point : points) {
     lines.push_back(timeline.rules()[point.rule].label + " " + timeline.local_time(point.at));
   }

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <optional>
 #include <thread>
+#include <vector>
 
 namespace provisioner {
 namespace {
@@ -134,6 +135,7 @@ TEST(ZoneTest, IsLoadedOnceFromManyThreads) {
   std::vector<std::optional<Zone>> found(8);
   {
     std::vector<std::jthread> threads;
+    threads.reserve(found.size());
     for (auto& place : found) {
       threads.emplace_back([&place] { place = Zone::find("Pacific/Chatham").value(); });
     }
