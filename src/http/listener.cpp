@@ -41,6 +41,21 @@ std::string numeric_address(const sockaddr* address, socklen_t length) {
   return host.data();
 }
 
+// None when the kernel does not tell: then only the primary group counts.
+std::vector<std::int64_t> peer_groups(int fd) {
+  std::vector<gid_t> groups(64);
+  for (int tries = 0; tries < 2; ++tries) {
+    auto size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    if (::getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) == 0) {
+      groups.resize(size / sizeof(gid_t));
+      return {groups.begin(), groups.end()};
+    }
+    if (errno != ERANGE) break;
+    groups.resize(size / sizeof(gid_t));
+  }
+  return {};
+}
+
 }  // namespace
 
 Listener::Listener(const boost::asio::any_io_executor& loop, int fd, int family)
@@ -157,7 +172,10 @@ Result<std::optional<Accepted>> Listener::accept() {
     ucred credentials{};
     socklen_t size = sizeof credentials;
     if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) == 0) {
-      accepted.peer = PeerCredentials{credentials.uid, credentials.gid, credentials.pid};
+      accepted.peer = PeerCredentials{.uid = credentials.uid,
+                                      .gid = credentials.gid,
+                                      .pid = credentials.pid,
+                                      .groups = peer_groups(fd)};
     }
   } else {
     accepted.remote_address = numeric_address(reinterpret_cast<sockaddr*>(&address), length);

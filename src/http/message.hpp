@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.hpp"
 #include "runtime/task.hpp"
@@ -25,6 +26,7 @@ struct PeerCredentials {
   std::int64_t uid = -1;
   std::int64_t gid = -1;
   std::int64_t pid = -1;
+  std::vector<std::int64_t> groups;  // the supplementary ones (SO_PEERGROUPS)
 };
 
 struct Request {

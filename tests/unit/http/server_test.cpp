@@ -209,6 +209,19 @@ TEST_F(RawServer, KnowsThePeerAndKeepsDescriptorsFromChildren) {
       fmt::format("uid {} pid {} inheritable 1", ::getuid(), ::getpid())));
 }
 
+TEST_F(RawServer, KnowsTheGroupsOfThePeer) {
+  serve([](Request request) -> Task<Response> {
+    std::string groups;
+    for (const auto gid : request.peer->groups) groups += fmt::format("{},", gid);
+    co_return text_response(200, groups);
+  });
+  gid_t own[1024];
+  const int count = ::getgroups(1024, own);
+  std::string expected = "\r\n\r\n";
+  for (int i = 0; i < count; ++i) expected += fmt::format("{},", own[i]);
+  EXPECT_TRUE(ask("GET / HTTP/1.1\r\nConnection: close\r\n\r\n").ends_with(expected));
+}
+
 TEST(Server, GivesTheSocketFileItsModeAndReplacesAStaleOne) {
   TempDirectory directory;
   const std::filesystem::path path = directory / "s.sock";

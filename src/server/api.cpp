@@ -1,0 +1,138 @@
+#include "server/api.hpp"
+
+#include <fmt/format.h>
+
+#include <exception>
+#include <nlohmann/json.hpp>
+
+#include "server/routes.hpp"
+
+namespace provisioner::server {
+namespace {
+
+constexpr std::string_view kRunnerPrefix = "/runner/v1/";
+constexpr std::string_view kApiPrefix = "/api/";
+
+http::Response probe(int status, const nlohmann::ordered_json& json) {
+  return http::json_response(status, json.dump() + "\n");
+}
+
+}  // namespace
+
+struct Api::State : Services {
+  using Services::Services;
+
+  Task<http::Response> answer(http::Request request);
+  Task<http::Response> call(http::Request request);
+  std::optional<http::Response> answer_probe(const http::Request& request);
+  Task<> audit(std::string actor, std::string action, std::string target, std::string outcome);
+};
+
+Api::Api(Parts parts) : state_(std::make_unique<State>(std::move(parts))) {
+  state_->feed_epoch = state_->parts.random.incarnation().value;
+}
+
+Api::~Api() = default;
+
+Task<http::Response> Api::handle(http::Request request) {
+  const std::string what = fmt::format("{} {}", request.method, request.path());
+  std::string bug;
+  try {
+    co_return co_await state_->answer(std::move(request));
+  } catch (const std::exception& e) {
+    bug = e.what();
+  }
+  const auto cancelled = (co_await boost::asio::this_coro::cancellation_state).cancelled();
+  if (cancelled == boost::asio::cancellation_type::none) {
+    state_->parts.log.error(fmt::format("a bug: {} threw: {}", what, bug));
+  }
+  co_return render(Problem{
+      .status = 500, .code = "internal_error", .detail = "a bug of the daemon; its log says more"});
+}
+
+Task<http::Response> Api::State::answer(http::Request request) {
+  if (request.target.starts_with(kRunnerPrefix) && request.peer && parts.runner_api) {
+    co_return co_await parts.runner_api(std::move(request));
+  }
+  if (auto probed = answer_probe(request)) co_return std::move(*probed);
+  if (request.target.starts_with(kApiPrefix)) co_return co_await call(std::move(request));
+  co_return render(
+      Problem{.status = 404, .code = "no_such_path", .detail = "nothing is served here"});
+}
+
+// For load balancers and supervisors: open to everybody, and nothing in them is a secret.
+std::optional<http::Response> Api::State::answer_probe(const http::Request& request) {
+  if (request.method != "GET" && request.method != "HEAD") return std::nullopt;
+  const std::string path = request.path();
+  if (path == "/health" || path == "/health/live") {
+    return probe(200, {{"status", "ok"}, {"version", parts.version}});
+  }
+  const bool leads = parts.leader().leads;
+  if (path == "/ready" || path == "/health/ready") {
+    const Readiness readiness = parts.readiness();
+    if (!readiness.ready) return probe(503, {{"ready", false}, {"reason", readiness.reason}});
+    return probe(200, {{"ready", true}, {"role", leads ? "leader" : "standby"}});
+  }
+  if (path == "/leader") {
+    return probe(leads ? 200 : 503, {{"leader", leads}, {"instance", parts.instance.value}});
+  }
+  return std::nullopt;
+}
+
+Task<http::Response> Api::State::call(http::Request request) {
+  const auto match = find_route(request.method, request.target);
+  if (!match) {
+    http::Response response = render(match.error());
+    if (match.error().status == 405) {
+      std::string allowed;
+      for (const auto& method : match.error().choices) {
+        allowed += (allowed.empty() ? "" : ", ") + method;
+      }
+      response.headers["Allow"] = allowed;
+    }
+    co_return response;
+  }
+  const Route& route = *match->route;
+  // A look is audited only when it is refused.
+  const std::string action = route.action.empty()
+                                 ? fmt::format("{} {}", route.method, route.pattern)
+                                 : std::string(route.action);
+  const std::string target = match->params.empty() ? "" : match->params[0];
+  const auto caller = identify(request, parts.access);
+  std::optional<Problem> refusal;
+  std::string actor;
+  if (!caller) {
+    refusal = caller.error();
+    actor =
+        request.peer ? fmt::format("uid:{}", request.peer->uid) : "tcp:" + request.remote_address;
+  } else {
+    refusal = check_role(*caller, route.role, parts.access);
+    actor = caller->actor;
+  }
+  if (refusal) {
+    co_await audit(actor, action, target, "refused: " + refusal->detail);
+    co_return render(*refusal);
+  }
+  Reply reply = co_await route.handler(
+      *this, Call{.request = std::move(request), .caller = *caller, .params = match->params});
+  if (!route.action.empty()) {
+    co_await audit(actor, action, target, reply ? "accepted" : "refused: " + reply.error().detail);
+  }
+  if (!reply && reply.error().status >= 500) {
+    parts.log.warning(fmt::format("{}: {}", action, reply.error().detail));
+  }
+  co_return reply ? std::move(*reply) : render(reply.error());
+}
+
+// What was done stays done when the store cannot take the note: the log has it.
+Task<> Api::State::audit(std::string actor, std::string action, std::string target,
+                         std::string outcome) {
+  const Status noted = co_await parts.store.audit(
+      {.at = now(), .actor = actor, .action = action, .target = target, .outcome = outcome});
+  if (!noted) {
+    parts.log.warning(fmt::format("not audited ({}): {} by {} on {}: {}", noted.error().message,
+                                  action, actor, target, outcome));
+  }
+}
+
+}  // namespace provisioner::server

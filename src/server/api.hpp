@@ -1,0 +1,69 @@
+// The HTTP API of one instance: routes, who may use them, and what they answer. docs/openapi.json
+// describes it; the tests hold both to each other.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/ids.hpp"
+#include "base/time.hpp"
+#include "http/server.hpp"
+#include "runtime/clock.hpp"
+#include "runtime/random.hpp"
+#include "scheduler/spec_cache.hpp"
+#include "server/access.hpp"
+#include "store/store.hpp"
+#include "telemetry/log.hpp"
+
+namespace provisioner::server {
+
+struct LeaderView {
+  bool leads = false;  // this instance, now
+  std::optional<Instant> lease_expires_at;
+};
+
+struct Readiness {
+  bool ready = false;
+  std::string reason;  // why not
+};
+
+// Commands become rows of the store; nothing here decides or runs anything. Every command and every
+// refusal is audited. Loop only; what Parts refers to outlives the Api, and the Api outlives the
+// http::Server that calls it (drained) or the loop's last step.
+class Api {
+ public:
+  struct Parts {
+    Store& store;
+    Clock& clock;
+    Random& random;
+    Logger log;
+    std::string version;  // of this program
+    InstanceId instance;
+    AccessPolicy access;
+    SpecReader read_spec;
+    Zone default_zone;
+    std::function<LeaderView()> leader;
+    std::string election;  // Election::describe()
+    std::function<Readiness()> readiness;
+    // What is wrong with which folder at present, as sentences.
+    std::function<std::map<std::string, std::string>()> config_problems;
+    std::function<Task<Status>()> reload;  // reads the configuration's folders again
+    // Takes /runner/v1/ when it is there; reached over unix sockets only, by any uid: it has
+    // credentials of its own.
+    http::Handler runner_api;
+  };
+  explicit Api(Parts parts);
+  ~Api();
+
+  // For http::Server. Does not throw.
+  Task<http::Response> handle(http::Request request);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace provisioner::server

@@ -1,0 +1,211 @@
+#include "server/render.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace provisioner::server {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::string text(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+Json or_null(const std::string& value) { return value.empty() ? Json() : Json(value); }
+
+template <typename Tag>
+Json or_null(const StrongString<Tag>& value) {
+  return or_null(value.value);
+}
+
+Json or_null(const std::optional<Instant>& at) { return at ? Json(format_rfc3339(*at)) : Json(); }
+
+template <typename Tag>
+Json or_null(const std::optional<StrongString<Tag>>& value) {
+  return value ? Json(value->value) : Json();
+}
+
+// The error of what the workspace tried last.
+const std::string& last_error(const Workspace& w) {
+  const bool destroys =
+      w.status == WorkspaceStatus::kDestroying || w.status == WorkspaceStatus::kDestroyFailed;
+  return destroys ? w.last_destroy_error : w.last_deploy_error;
+}
+
+Json stored_config(const std::string& normalised) {
+  if (normalised.empty()) return {};
+  Json parsed = Json::parse(normalised, nullptr, false);
+  return parsed.is_discarded() ? Json(normalised) : parsed;
+}
+
+std::string joined(const std::vector<std::string>& items) {
+  std::size_t size = 2;
+  for (const auto& item : items) size += item.size() + 1;
+  std::string all;
+  all.reserve(size);
+  all.push_back('[');
+  for (const auto& item : items) {
+    if (all.size() > 1) all.push_back(',');
+    all.append(item);
+  }
+  all.push_back(']');
+  return all;
+}
+
+}  // namespace
+
+std::string render(const WorkspaceView& view) {
+  const Workspace& w = view.row;
+  Json next;
+  if (view.next) {
+    next = {{"at", format_rfc3339(view.next->at)},
+            {"action", to_string(view.next->action)},
+            {"mode", or_null(view.next->mode)}};
+  }
+  return text({{"name", w.name.value},
+               {"enabled", w.enabled},
+               {"status", to_string(w.status)},
+               {"held", view.is_held},
+               {"detached", w.detached},
+               {"mode", or_null(w.mode)},
+               {"template", or_null(w.template_name)},
+               {"description", or_null(w.description)},
+               {"deployed_bundle", w.deployed ? or_null(w.deployed->bundle) : Json()},
+               {"bundle", or_null(w.current.bundle)},
+               {"last_deployed", or_null(w.last_deployed)},
+               {"last_destroyed", or_null(w.last_destroyed)},
+               {"last_error", or_null(last_error(w))},
+               {"active_run", or_null(view.active_run)},
+               {"next", next},
+               {"hold_until", view.is_held ? or_null(w.hold_until) : Json()},
+               {"hold_reason", view.is_held ? or_null(w.hold_reason) : Json()},
+               {"ttl_expires_at", or_null(w.ttl_expires_at)},
+               {"retry_at", or_null(w.retry_at)},
+               {"modes", view.modes},
+               {"depends_on", view.depends_on},
+               {"config_error", or_null(view.config_error)},
+               {"created_at", format_rfc3339(w.created_at)},
+               {"updated_at", format_rfc3339(w.updated_at)},
+               {"version", w.version.value}});
+}
+
+std::string render(const Run& run) {
+  return text({{"id", run.id.value},
+               {"workspace", run.workspace.value},
+               {"job", nullptr},
+               {"operation", to_string(run.operation)},
+               {"mode", or_null(run.mode)},
+               {"trigger", to_string(run.trigger)},
+               {"scheduled_for", or_null(run.scheduled_for)},
+               {"requested_by", or_null(run.requested_by)},
+               {"waiting_for", or_null(run.waiting_for)},
+               {"not_before", or_null(run.not_before)},
+               {"status", to_string(run.status)},
+               {"cancel_requested", run.cancel_requested},
+               {"attempt", run.attempt.value},
+               {"instance", or_null(run.instance)},
+               {"term", run.attempt.value == 0 ? Json() : Json(run.term.value)},
+               {"created_at", format_rfc3339(run.created_at)},
+               {"started_at", or_null(run.started_at)},
+               {"finished_at", or_null(run.finished_at)},
+               {"exit_code", run.exit_code ? Json(*run.exit_code) : Json()},
+               {"error", or_null(run.error)},
+               {"bundle", or_null(run.definition.bundle)},
+               {"resources",
+                {{"add", run.resources.add},
+                 {"change", run.resources.change},
+                 {"destroy", run.resources.destroy}}}});
+}
+
+std::string render(const Occurrence& occurrence) {
+  return text({{"workspace", occurrence.workspace.value},
+               {"job", nullptr},
+               {"schedule", occurrence.schedule},
+               {"at", format_rfc3339(occurrence.at)},
+               {"until", format_rfc3339(occurrence.until)},
+               {"count", occurrence.count},
+               {"local_time", occurrence.local_time},
+               {"action", to_string(occurrence.action)},
+               {"mode", or_null(occurrence.mode)},
+               {"outcome", to_string(occurrence.outcome)},
+               {"reason", occurrence.reason},
+               {"run", or_null(occurrence.run)}});
+}
+
+std::string render(const PreviewPoint& point) {
+  return text({{"at", format_rfc3339(point.at)},
+               {"local_time", point.local_time},
+               {"timezone", point.timezone},
+               {"action", to_string(point.action)},
+               {"mode", or_null(point.mode)},
+               {"schedule", point.schedule},
+               {"overruled", point.overruled}});
+}
+
+std::string render(const ConfigChange& change) {
+  return text({{"workspace", change.workspace.value},
+               {"change", change.change_type},
+               {"old_config", stored_config(change.old_config)},
+               {"new_config", stored_config(change.new_config)},
+               {"changed_by", change.changed_by},
+               {"changed_at", format_rfc3339(change.changed_at)}});
+}
+
+std::string render(const StateVersion& version, bool is_current) {
+  return text({{"number", version.number},
+               {"current", is_current},
+               {"divergent", version.divergent},
+               {"lineage", version.meta.lineage},
+               {"serial", version.meta.serial},
+               {"sha256", version.meta.sha256},
+               {"resources", version.meta.resources},
+               {"run", or_null(version.run)},
+               {"attempt", version.run ? Json(version.attempt.value) : Json()},
+               {"written_by", version.written_by},
+               {"at", format_rfc3339(version.at)}});
+}
+
+std::string render(const ClusterView& cluster) {
+  Json instances = Json::array();
+  for (const InstanceView& instance : cluster.instances) {
+    instances.push_back({{"id", instance.row.id.value},
+                         {"version", instance.row.version},
+                         {"role", instance.role},
+                         {"ready", instance.ready},
+                         {"started_at", format_rfc3339(instance.row.started_at)},
+                         {"last_seen", format_rfc3339(instance.row.last_seen)},
+                         {"running", instance.running}});
+  }
+  return text({{"leader", or_null(cluster.leadership.leader)},
+               {"term", cluster.leadership.fence.term.value},
+               {"lease_expires_at", or_null(cluster.lease_expires_at)},
+               {"instances", instances},
+               {"store", cluster.store},
+               {"election", cluster.election},
+               {"cache", nullptr}});
+}
+
+std::string render_leadership(const Leadership& leadership, const InstanceId& self, bool leads) {
+  const bool anybody = !leadership.leader.empty();
+  return text({{"leader", or_null(leadership.leader)},
+               {"term", leadership.fence.term.value},
+               {"claimed_at", anybody ? Json(format_rfc3339(leadership.claimed_at)) : Json()},
+               {"instance", self.value},
+               {"leads", leads}});
+}
+
+std::string render_problem(const std::string& folder, const std::string& message) {
+  return text({{"folder", folder}, {"message", message}});
+}
+
+std::string render_list(const std::vector<std::string>& items,
+                        const std::optional<std::string>& next_cursor) {
+  return fmt::format("{{\"items\":{},\"next_cursor\":{}}}\n", joined(items),
+                     next_cursor ? text(Json(*next_cursor)) : "null");
+}
+
+std::string render_array(const std::vector<std::string>& items) { return joined(items) + "\n"; }
+
+}  // namespace provisioner::server

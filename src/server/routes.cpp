@@ -1,0 +1,104 @@
+#include "server/routes.hpp"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "base/text.hpp"
+
+namespace provisioner::server {
+namespace {
+
+using enum Role;
+
+constexpr auto kRoutes = std::to_array<Route>({
+    {"GET", "/api/v1/workspaces", kViewer, "", list_workspaces},
+    {"GET", "/api/v1/workspaces/{workspace}", kViewer, "", show_workspace},
+    {"DELETE", "/api/v1/workspaces/{workspace}", kAdmin, "workspace.remove", remove_workspace},
+    {"POST", "/api/v1/workspaces/{workspace}/deploy", kOperator, "workspace.deploy",
+     deploy_workspace},
+    {"POST", "/api/v1/workspaces/{workspace}/destroy", kOperator, "workspace.destroy",
+     destroy_workspace},
+    {"POST", "/api/v1/workspaces/{workspace}/plan", kOperator, "workspace.plan", plan_workspace},
+    {"POST", "/api/v1/workspaces/{workspace}/confirm", kOperator, "workspace.confirm",
+     confirm_workspace},
+    {"POST", "/api/v1/workspaces/{workspace}/hold", kOperator, "workspace.hold", hold_workspace},
+    {"POST", "/api/v1/workspaces/{workspace}/release", kOperator, "workspace.release",
+     release_workspace},
+    {"POST", "/api/v1/workspaces/{workspace}/extend", kOperator, "workspace.extend",
+     extend_workspace},
+    {"GET", "/api/v1/workspaces/{workspace}/outputs", kViewer, "", show_outputs},
+    {"GET", "/api/v1/workspaces/{workspace}/changes", kViewer, "", list_changes},
+    {"GET", "/api/v1/workspaces/{workspace}/schedule", kViewer, "", preview_schedule},
+    {"GET", "/api/v1/runs", kViewer, "", list_runs},
+    {"GET", "/api/v1/runs/{run}", kViewer, "", show_run},
+    {"POST", "/api/v1/runs/{run}/cancel", kOperator, "run.cancel", cancel_run},
+    {"GET", "/api/v1/runs/{run}/log", kViewer, "", read_log},
+    {"GET", "/api/v1/occurrences", kViewer, "", list_occurrences},
+    {"GET", "/api/v1/events", kViewer, "", stream_events},
+    {"GET", "/api/v1/states/{workspace}", kViewer, "", list_states},
+    {"PUT", "/api/v1/states/{workspace}", kAdmin, "state.push", push_state},
+    {"GET", "/api/v1/states/{workspace}/diff", kViewer, "", diff_states},
+    {"POST", "/api/v1/states/{workspace}/rollback", kAdmin, "state.rollback", roll_back_state},
+    {"DELETE", "/api/v1/states/{workspace}/lock", kAdmin, "state.unlock", unlock_state},
+    {"GET", "/api/v1/states/{workspace}/{version}", kViewer, "", show_state},
+    {"GET", "/api/v1/cluster", kViewer, "", show_cluster},
+    {"GET", "/api/v1/leadership", kViewer, "", show_leadership},
+    {"POST", "/api/v1/reload", kOperator, "config.reload", reload_configuration},
+});
+
+// Decoded piece by piece, so that an encoded slash stays inside its piece.
+std::vector<std::string> pieces_of(std::string_view target) {
+  std::vector<std::string> pieces;
+  for (const std::string_view piece : split(target.substr(0, target.find_first_of("?#")), '/')) {
+    pieces.push_back(http::Request{.target = std::string(piece)}.path());
+  }
+  return pieces;
+}
+
+std::optional<std::vector<std::string>> match(std::string_view pattern,
+                                              const std::vector<std::string>& pieces) {
+  const std::vector<std::string_view> wanted = split(pattern, '/');
+  if (wanted.size() != pieces.size()) return std::nullopt;
+  std::vector<std::string> params;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i].starts_with('{') && !pieces[i].empty()) {
+      params.push_back(pieces[i]);
+    } else if (wanted[i] != pieces[i]) {
+      return std::nullopt;
+    }
+  }
+  return params;
+}
+
+}  // namespace
+
+std::span<const Route> route_table() { return kRoutes; }
+
+std::expected<Match, Problem> find_route(std::string_view method, std::string_view target) {
+  const std::vector<std::string> pieces = pieces_of(target);
+  std::vector<std::string> allowed;
+  // The first pattern that fits counts: /diff and /lock stand before /{version}.
+  std::string_view fitting;
+  for (const Route& route : kRoutes) {
+    if (!fitting.empty() && route.pattern != fitting) continue;
+    auto params = match(route.pattern, pieces);
+    if (!params) continue;
+    fitting = route.pattern;
+    if (route.method == method || (route.method == "GET" && method == "HEAD")) {
+      return Match{&route, std::move(*params)};
+    }
+    allowed.emplace_back(route.method);
+  }
+  if (allowed.empty()) {
+    return std::unexpected(
+        Problem{.status = 404, .code = "no_such_path", .detail = "the API has no such path"});
+  }
+  return std::unexpected(Problem{
+      .status = 405,
+      .code = "method_not_allowed",
+      .detail = fmt::format("{} is not possible here, only {}", method, join(allowed, " and ")),
+      .choices = allowed});
+}
+
+}  // namespace provisioner::server

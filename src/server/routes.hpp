@@ -1,0 +1,97 @@
+// The table of routes, and what their handlers get. Inner to the room.
+#pragma once
+
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/access.hpp"
+#include "server/api.hpp"
+#include "server/feed.hpp"
+#include "server/problem.hpp"
+
+namespace provisioner::server {
+
+// Shared by all calls.
+struct Services {
+  explicit Services(Api::Parts p)
+      : parts(std::move(p)), specs(parts.read_spec, parts.default_zone), feed(parts.store) {}
+
+  Instant now() const { return parts.clock.now(); }
+
+  Api::Parts parts;
+  SpecCache specs;
+  Feed feed;
+  std::string feed_epoch;  // tells this daemon's event numbers from another's
+};
+
+struct Call {
+  http::Request request;
+  Caller caller;
+  std::vector<std::string> params;  // what stood for {..} in the pattern, decoded
+};
+
+using Reply = std::expected<http::Response, Problem>;
+
+// `services` outlives the coroutine.
+using RouteHandler = Task<Reply> (*)(Services& services, Call call);
+
+struct Route {
+  std::string_view method;
+  std::string_view pattern;  // "/api/v1/workspaces/{workspace}"
+  Role role;
+  std::string_view action;  // for the audit: "workspace.deploy"; "" = a mere look
+  RouteHandler handler;
+};
+
+std::span<const Route> route_table();
+
+struct Match {
+  const Route* route = nullptr;
+  std::vector<std::string> params;
+};
+
+// 404 when no route has such a path, 405 when none of them has the method.
+std::expected<Match, Problem> find_route(std::string_view method, std::string_view target);
+
+// What the table points to, by file.
+// workspace_routes.cpp
+Task<Reply> list_workspaces(Services& services, Call call);
+Task<Reply> show_workspace(Services& services, Call call);
+Task<Reply> hold_workspace(Services& services, Call call);
+Task<Reply> release_workspace(Services& services, Call call);
+Task<Reply> extend_workspace(Services& services, Call call);
+Task<Reply> remove_workspace(Services& services, Call call);
+Task<Reply> list_changes(Services& services, Call call);
+// schedule_routes.cpp
+Task<Reply> preview_schedule(Services& services, Call call);
+Task<Reply> list_occurrences(Services& services, Call call);
+// operation_routes.cpp
+Task<Reply> deploy_workspace(Services& services, Call call);
+Task<Reply> destroy_workspace(Services& services, Call call);
+Task<Reply> plan_workspace(Services& services, Call call);
+Task<Reply> confirm_workspace(Services& services, Call call);
+// run_routes.cpp
+Task<Reply> list_runs(Services& services, Call call);
+Task<Reply> show_run(Services& services, Call call);
+Task<Reply> cancel_run(Services& services, Call call);
+Task<Reply> read_log(Services& services, Call call);
+// event_routes.cpp
+Task<Reply> stream_events(Services& services, Call call);
+// state_routes.cpp
+Task<Reply> list_states(Services& services, Call call);
+Task<Reply> show_state(Services& services, Call call);
+Task<Reply> diff_states(Services& services, Call call);
+Task<Reply> roll_back_state(Services& services, Call call);
+Task<Reply> push_state(Services& services, Call call);
+Task<Reply> unlock_state(Services& services, Call call);
+Task<Reply> show_outputs(Services& services, Call call);
+// cluster_routes.cpp
+Task<Reply> show_cluster(Services& services, Call call);
+Task<Reply> show_leadership(Services& services, Call call);
+Task<Reply> reload_configuration(Services& services, Call call);
+
+}  // namespace provisioner::server

@@ -1,0 +1,94 @@
+#include <fmt/format.h>
+
+#include "base/text.hpp"
+#include "server/log_reader.hpp"
+#include "server/replies.hpp"
+
+namespace provisioner::server {
+namespace {
+
+Task<std::expected<Run, Problem>> find_run(Services& services, const Call& call) {
+  Result<Run> run = co_await services.parts.store.run(RunId(call.params[0]));
+  if (run) co_return std::move(*run);
+  Problem problem = problem_of(run.error());
+  if (problem.status == 404) problem.code = "run_not_found";
+  co_return std::unexpected(std::move(problem));
+}
+
+}  // namespace
+
+Task<Reply> list_runs(Services& services, Call call) {
+  const auto limit = query_number(call.request, "limit", 1, 500, 50);
+  if (!limit) co_return std::unexpected(limit.error());
+  RunFilter filter;
+  if (const auto name = call.request.query("workspace")) filter.workspace = WorkspaceName(*name);
+  if (const auto statuses = call.request.query("status")) {
+    for (const std::string_view text : split(*statuses, ',')) {
+      const Result<RunStatus> status = parse_run_status(trim(text));
+      if (!status) co_return refuse(422, "invalid_request", "status: " + status.error().message);
+      filter.statuses.push_back(*status);
+    }
+  }
+  if (const auto cursor = call.request.query("cursor")) filter.before = RunId(*cursor);
+  filter.limit = static_cast<int>(*limit + 1);
+  const auto runs = co_await services.parts.store.runs(filter);
+  if (!runs) co_return refuse(runs.error());
+  std::vector<std::string> items;
+  std::optional<std::string> next_cursor;
+  for (const Run& run : *runs) {
+    if (items.size() == static_cast<std::size_t>(*limit)) {
+      next_cursor = (*runs)[items.size() - 1].id.value;
+      break;
+    }
+    items.push_back(render(run));
+  }
+  co_return http::json_response(200, render_list(items, next_cursor));
+}
+
+Task<Reply> show_run(Services& services, Call call) {
+  const auto run = co_await find_run(services, call);
+  if (!run) co_return std::unexpected(run.error());
+  co_return http::json_response(200, render(*run) + "\n");
+}
+
+Task<Reply> cancel_run(Services& services, Call call) {
+  const auto run = co_await find_run(services, call);
+  if (!run) co_return std::unexpected(run.error());
+  const Result<Run> cancelled =
+      co_await services.parts.store.request_cancel(run->id, services.now());
+  if (!cancelled) {
+    Problem problem = problem_of(cancelled.error());
+    if (problem.status == 409) problem.code = "run_has_ended";
+    co_return std::unexpected(std::move(problem));
+  }
+  co_return http::json_response(202, render(*cancelled) + "\n");
+}
+
+Task<Reply> read_log(Services& services, Call call) {
+  const auto run = co_await find_run(services, call);
+  if (!run) co_return std::unexpected(run.error());
+  LogPosition after;
+  std::string position = call.request.header("Last-Event-ID");
+  if (const auto query = call.request.query("after")) position = *query;
+  if (!position.empty()) {
+    const auto parsed = LogPosition::parse(position);
+    if (!parsed) {
+      co_return refuse(422, "invalid_request",
+                       "after: expected <attempt>:<offset>, the id of an event");
+    }
+    after = *parsed;
+  }
+  const bool follow = query_flag(call.request, "follow");
+  http::Response response;
+  response.headers["Cache-Control"] = "no-store";
+  if (call.request.header("Accept").contains("text/event-stream")) {
+    response.headers["Content-Type"] = "text/event-stream";
+    response.stream = log_as_events(services, run->id, after, follow);
+  } else {
+    response.headers["Content-Type"] = "text/plain; charset=utf-8";
+    response.stream = log_as_text(services, run->id, after, follow);
+  }
+  co_return response;
+}
+
+}  // namespace provisioner::server
