@@ -2,6 +2,7 @@
 // zoned_time. Both answer the same question, in the same run, in a zone with daylight saving.
 #include <benchmark/benchmark.h>
 #include <date/tz.h>
+#include <time.h>
 
 #include <array>
 #include <chrono>
@@ -77,6 +78,13 @@ Instant textbook_next(const CronExpression& cron, const date::time_zone* zone, I
   return t;
 }
 
+// Of this thread, so that a busy machine does not count.
+std::chrono::nanoseconds cpu_time() {
+  timespec time{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+  return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
+
 // Both over the same starting points, in turn; the ratio is what counts.
 void against_textbook(benchmark::State& state, const Case& c) {
   const Zone zone = Zone::find(kZone).value();
@@ -86,16 +94,16 @@ void against_textbook(benchmark::State& state, const Case& c) {
   std::chrono::nanoseconds ours{0};
   std::chrono::nanoseconds textbook{0};
   for (auto _ : state) {
-    const auto begin = std::chrono::steady_clock::now();
+    const auto begin = cpu_time();
     for (const Instant after : points) {
       benchmark::DoNotOptimize(next_occurrence(cron, zone, {}, after));
     }
-    const auto middle = std::chrono::steady_clock::now();
+    const auto middle = cpu_time();
     for (const Instant after : points) {
       benchmark::DoNotOptimize(textbook_next(cron, textbook_zone, after));
     }
     ours += middle - begin;
-    textbook += std::chrono::steady_clock::now() - middle;
+    textbook += cpu_time() - middle;
   }
   const double searches = static_cast<double>(state.iterations()) * points.size();
   state.counters["ours_ns"] = static_cast<double>(ours.count()) / searches;
@@ -143,8 +151,8 @@ const bool kRegistered = [] {
   }
   // The walk is slow enough without the rarest ones.
   for (const Case& c : kCommon) {
-    benchmark::RegisterBenchmark((std::string("schedule/textbook_next/") + c.name).c_str(),
-                                 textbook, c, Duration(365 * 24h));
+    benchmark::RegisterBenchmark((std::string("schedule/against_textbook/") + c.name).c_str(),
+                                 against_textbook, c);
   }
   benchmark::RegisterBenchmark("schedule/previous/daily_0230", previous);
   benchmark::RegisterBenchmark("schedule/year_of_downtime", year_of_downtime);
