@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <exception>
@@ -14,7 +14,6 @@
 #include "cli/command_line.hpp"
 #include "config/workspace_file.hpp"
 #include "execution/content_scan.hpp"
-#include "runner/protocol.hpp"
 #include "runtime/first_of.hpp"
 #include "scheduler/plan.hpp"
 #include "store/sqlite/sqlite_store.hpp"
@@ -97,7 +96,9 @@ Status Daemon::settle_time_zone() {
   boost::asio::co_spawn(
       loop_,
       [&]() -> Task<> { stored = co_await store_->setting_or_insert("timezone", name); },
-      boost::asio::detached);
+      [this](std::exception_ptr) { loop_.stop(); });
+  // The store answers from a thread of its own, which is no work that the loop knows of.
+  const auto stay = boost::asio::make_work_guard(loop_);
   loop_.run();
   loop_.restart();
   if (!stored) return fail("reading the time zone from the store", stored.error());
@@ -169,11 +170,35 @@ void Daemon::build() {
                 const Timeline timeline(spec.rules, zone.value_or(*zone_), spec.dst);
                 return first_cursor(timeline, settings_.scheduler.first_seen, now);
               }});
+  build_api();
+}
+
+void Daemon::build_api() {
+  api_ = std::make_unique<server::Api>(server::Api::Parts{
+      .store = *store_,
+      .clock = clock_,
+      .random = random_,
+      .log = log_.named("api"),
+      .version = cli::version(),
+      .instance = settings_.instance_id,
+      .access = server::system_access_policy((settings_.state_dir / "provisioner.sock").string()),
+      .read_spec = read_spec,
+      .default_zone = *zone_,
+      .leader = [this] { return server::LeaderView{.leads = leadership_->fence().has_value()}; },
+      .election = election_.describe(),
+      .readiness =
+          [this] {
+            const std::string reason = not_ready();
+            return server::Readiness{.ready = reason.empty(), .reason = reason};
+          },
+      .config_problems = [this] { return publisher_->problems(); },
+      .reload = [this] { return publisher_->publish_all(); },
+      .runner_api = [this](http::Request request) { return runner_api_->handle(std::move(request)); }});
 }
 
 Status Daemon::listen() {
   server_ = std::make_unique<http::Server>(
-      loop_.get_executor(), [this](http::Request request) { return handle(std::move(request)); },
+      loop_.get_executor(), [this](http::Request request) { return api_->handle(std::move(request)); },
       http::ServerLimits{},
       [this](const std::string& what) { log_.error("internal error in a request", {{"error", what}}); });
   // Everybody may connect: the API knows its peer, and refuses.
@@ -188,13 +213,6 @@ Status Daemon::listen() {
     log_.info("listening", {{"socket", socket.string()}});
   }
   return {};
-}
-
-Task<http::Response> Daemon::handle(http::Request request) {
-  if (request.path().starts_with(runner::kPathPrefix)) {
-    return runner_api_->handle(std::move(request));
-  }
-  return api_->handle(std::move(request));
 }
 
 std::string Daemon::not_ready() const {

@@ -48,13 +48,13 @@ class Daemon {
   Status open_store();
   Status settle_time_zone();
   void build();
+  void build_api();
   Status listen();
   Task<> live(Status& outcome);
   Task<> begin();
   Task<> end();
   Task<> beat();
   Task<> publish_folders();
-  Task<http::Response> handle(http::Request request);
   std::string not_ready() const;
 
   Settings settings_;

@@ -95,7 +95,6 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
     noun("cluster", "instances and leadership", add_cluster_commands);
     noun("config", "show and check settings", add_config_commands);
     add_doctor_command(root, session);
-    add_tofu_command(root, session);
     add_completion_command(root, session);
     add_version_command(root, session);
   }
