@@ -22,8 +22,6 @@ namespace {
 
 namespace asio = boost::asio;
 
-constexpr int kTrampolineLine = 3;
-
 struct Pair {
   int ours = -1;
   int theirs = -1;
@@ -34,10 +32,10 @@ struct Pair {
   }
 };
 
-// A descriptor of ours that happens to be below 4 would be overwritten by the child's arrangement.
+// A descriptor of ours that the child's arrangement would overwrite moves out of the way.
 int above_standard(int fd) {
-  if (fd < 0 || fd > kTrampolineLine) return fd;
-  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, kTrampolineLine + 1);
+  if (fd < 0 || fd > kTrampolineError) return fd;
+  const int moved = fcntl(fd, F_DUPFD_CLOEXEC, kTrampolineError + 1);
   close(fd);
   return moved;
 }
@@ -63,15 +61,9 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 
 int spawn_trampoline(const Command& command, const Pair& line, const Pair& output,
                      const Pair& error, pid_t& pid) {
-  std::vector<std::string> arguments = {"provisioner-runner",
-                                        "exec-child",
-                                        "--line",
-                                        fmt::format("{}", kTrampolineLine),
-                                        "--parent",
-                                        fmt::format("{}", getpid()),
-                                        "--group",
-                                        command.group ? "1" : "0",
-                                        "--"};
+  std::vector<std::string> arguments = {
+      "provisioner-runner",      "exec-child", "--parent", fmt::format("{}", getpid()), "--group",
+      command.group ? "1" : "0", "--"};
   arguments.insert(arguments.end(), command.words.begin(), command.words.end());
 
   posix_spawn_file_actions_t files;
@@ -80,7 +72,9 @@ int spawn_trampoline(const Command& command, const Pair& line, const Pair& outpu
   posix_spawn_file_actions_adddup2(&files, output.theirs, 1);
   posix_spawn_file_actions_adddup2(&files, error.theirs, 2);
   posix_spawn_file_actions_adddup2(&files, line.theirs, kTrampolineLine);
-  posix_spawn_file_actions_addclosefrom_np(&files, kTrampolineLine + 1);
+  posix_spawn_file_actions_adddup2(&files, output.ours, kTrampolineOutput);
+  posix_spawn_file_actions_adddup2(&files, error.ours, kTrampolineError);
+  posix_spawn_file_actions_addclosefrom_np(&files, kTrampolineError + 1);
   posix_spawn_file_actions_addchdir_np(&files, command.directory.c_str());
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);

@@ -38,6 +38,22 @@ constexpr int kCannotExecute = 127;
   _exit(kCannotExecute);
 }
 
+// The pipes' end shall be seen when the child, and who inherited from it, have closed them.
+void leave_output_to_the_child() {
+  const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  if (nowhere < 0) return;
+  dup2(nowhere, STDOUT_FILENO);
+  dup2(nowhere, STDERR_FILENO);
+  close(nowhere);
+}
+
+// Nobody masks secrets any more, so the output of an orphan goes nowhere. False at its end.
+bool discard(int fd) {
+  std::array<char, 4096> buffer;
+  const ssize_t got = read(fd, buffer.data(), buffer.size());
+  return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
 void tell(int line, TrampolineRecord record) {
   // A runner that is gone has no use for it.
   if (line >= 0) send(line, &record, sizeof(record), MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -46,9 +62,9 @@ void tell(int line, TrampolineRecord record) {
 }  // namespace
 
 int run_trampoline(const TrampolineOptions& options) {
-  fcntl(options.line, F_SETFD, FD_CLOEXEC);
-  if (options.line > 3) close_range(3, static_cast<unsigned>(options.line - 1), 0);
-  close_range(static_cast<unsigned>(options.line + 1), ~0u, 0);
+  constexpr std::array kOurs = {kTrampolineLine, kTrampolineOutput, kTrampolineError};
+  for (const int fd : kOurs) fcntl(fd, F_SETFD, FD_CLOEXEC);
+  close_range(kOurs.back() + 1, ~0u, 0);
 
   sigset_t mask;
   sigemptyset(&mask);
@@ -67,7 +83,10 @@ int run_trampoline(const TrampolineOptions& options) {
   if (child == 0) become(options, self);
   if (options.group) setpgid(child, child);  // whoever of the two is first
 
-  int line = options.line;
+  leave_output_to_the_child();
+
+  int line = kTrampolineLine;
+  std::array output = {kTrampolineOutput, kTrampolineError};
   bool interrupted = false;
   const auto interrupt = [&] {
     if (interrupted) return;
@@ -77,7 +96,12 @@ int run_trampoline(const TrampolineOptions& options) {
   tell(line, {TrampolineRecord::Kind::kStarted, child, 0});
 
   while (true) {
-    std::array<pollfd, 2> wake = {{{signals, POLLIN, 0}, {line, POLLIN, 0}}};
+    // While the runner lives it reads the output; poll() ignores negative descriptors.
+    const bool orphan = line < 0;
+    std::array<pollfd, 4> wake = {{{signals, POLLIN, 0},
+                                   {line, POLLIN, 0},
+                                   {orphan ? output[0] : -1, POLLIN, 0},
+                                   {orphan ? output[1] : -1, POLLIN, 0}}};
     poll(wake.data(), wake.size(), -1);
     signalfd_siginfo info;
     while (read(signals, &info, sizeof(info)) == static_cast<ssize_t>(sizeof(info))) {
@@ -87,6 +111,9 @@ int run_trampoline(const TrampolineOptions& options) {
     if (waitpid(child, &status, WNOHANG) == child) {
       tell(line, {TrampolineRecord::Kind::kEnded, child, status});
       return 0;
+    }
+    for (std::size_t i = 0; i < output.size(); ++i) {
+      if (wake[2 + i].revents != 0 && !discard(output[i])) output[i] = -1;
     }
     if (line < 0 || wake[1].revents == 0) continue;
     char word = 0;

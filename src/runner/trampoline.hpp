@@ -1,14 +1,16 @@
 // Between the runner and tofu (or a custom command) stands the trampoline: tofu's parent, alive as
 // long as tofu. It exists so that tofu gets exactly one SIGINT, whoever asks and whoever dies:
 //
-//   the runner asks (cancel, time is up)  the trampoline interrupts, once;
-//   the runner dies                       its line closes: the trampoline interrupts, if nobody
-//   has; the trampoline is killed              the kernel interrupts tofu (PR_SET_PDEATHSIG =
-//   SIGINT).
+// - The runner asks (a cancel, the time is up): the trampoline interrupts, once.
+// - The runner dies: the line closes, and the trampoline interrupts unless it has already.
+// - The trampoline is killed: the kernel interrupts tofu (PR_SET_PDEATHSIG = SIGINT).
 //
 // Had tofu the runner as its parent, a runner that dies after a cancel would interrupt it twice,
 // and a second SIGINT makes tofu skip its last state write. A custom command gets the signal to its
 // process group, as Ctrl-C would do it.
+//
+// It also holds the reading ends of the child's output: without the runner the pipes would break,
+// and SIGPIPE would end tofu at its next word, before it has saved its state.
 #pragma once
 
 #include <sys/types.h>
@@ -19,8 +21,12 @@
 
 namespace provisioner::runner {
 
+// The descriptors that the runner gives it.
+inline constexpr int kTrampolineLine = 3;    // SOCK_SEQPACKET to the runner
+inline constexpr int kTrampolineOutput = 4;  // reading end of the child's standard output
+inline constexpr int kTrampolineError = 5;   // and of its standard error
+
 struct TrampolineOptions {
-  int line = -1;                     // SOCK_SEQPACKET to the runner
   pid_t parent = 0;                  // the runner; when it has died meanwhile, nothing is started
   bool group = false;                // a process group of its own; interrupts go to the group
   std::vector<std::string> command;  // path and arguments; no search in PATH

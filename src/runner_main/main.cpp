@@ -86,11 +86,10 @@ int run(const CommandLine& line) {
 
 int exec_child(const CommandLine& line) {
   provisioner::runner::TrampolineOptions options;
-  options.line = static_cast<int>(line.number("line", -1));
   options.parent = static_cast<pid_t>(line.number("parent", 0));
   options.group = line.number("group", 0) != 0;
   options.command = line.command;
-  if (options.line < 3 || options.command.empty()) return kUsage;
+  if (options.command.empty()) return kUsage;
   return run_trampoline(options);
 }
 
