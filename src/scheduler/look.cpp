@@ -89,6 +89,8 @@ Task<Result<Scheduler::Reading>> Scheduler::read(WorkspaceName name) {
   }
   reading.cursor = entry_of(name).cursor;
 
+  // In this order: the commit proves that row and newest run have stayed what they were, so what
+  // was read between them belongs to them.
   auto unfinished = co_await store_.runs(
       {.workspace = name, .statuses = {RunStatus::kQueued, RunStatus::kRunning}});
   if (!unfinished) co_return std::unexpected(unfinished.error());
@@ -133,7 +135,9 @@ Task<Result<bool>> Scheduler::follow_schedule(const Reading& reading, LeaderFenc
                                              .config_version = reading.workspace.config_version,
                                              .new_cursor = decision.new_cursor,
                                              .occurrences = decision.occurrences,
-                                             .run = decision.run},
+                                             .run = decision.run,
+                                             .workspace_version = reading.workspace.version,
+                                             .newest_run = reading.newest_run()},
                                   now);
   if (!committed) co_return fail("committing a plan", committed.error());
   entry_of(name).cursor = *decision.new_cursor;
@@ -174,7 +178,9 @@ Task<Status> Scheduler::follow_needs(const Reading& reading, LeaderFence fence) 
                                                .config_version = reading.workspace.config_version,
                                                .run = decision.run,
                                                .clear_ttl = decision.clear_ttl,
-                                               .clear_retry = decision.clear_retry},
+                                               .clear_retry = decision.clear_retry,
+                                               .workspace_version = reading.workspace.version,
+                                               .newest_run = reading.newest_run()},
                                     now);
   }
   if (!committed) co_return fail("committing a decision", committed.error());

@@ -72,7 +72,7 @@ Task<> Scheduler::run() {
     log_.warning(fmt::format("deciding nothing for {}: {}",
                              format_duration(std::chrono::floor<std::chrono::milliseconds>(pause)),
                              done.error().message));
-    co_await clock_.sleep_for(pause);
+    co_await wake_.wait_until(clock_, clock_.boot_now() + pause);
   }
 }
 
@@ -147,6 +147,8 @@ Task<Status> Scheduler::look_at_all() {
       complain(row.name, fmt::format("its schedule was followed until {} already, and the clock is "
                                      "far behind that: nothing fires before",
                                      format_rfc3339(s.cursor)));
+    } else {
+      entry.complaint.clear();
     }
     if (reconcile(s).nothing()) {
       note_next(s);

@@ -68,10 +68,11 @@ class Scheduler {
     std::shared_ptr<const ParsedSpec> parsed;
     Instant cursor;
     std::vector<Run> unfinished;
-    std::vector<Run> recent;
+    std::vector<Run> recent;  // of all, newest first
     Neighbours neighbours;
 
     Situation situation(Instant now) const;
+    RunId newest_run() const { return recent.empty() ? RunId() : recent.front().id; }
   };
 
   // loop.cpp: rounds over all workspaces.

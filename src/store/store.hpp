@@ -61,12 +61,18 @@ struct ConfigChange {
 // One leader's decision about one workspace.
 struct PlanCommit {
   WorkspaceName workspace;
-  std::int64_t config_version = 0;   // the definition it was computed from
-  std::optional<Instant> new_cursor; // absent: a decision that no occurrence caused (change, ttl)
+  std::int64_t config_version = 0;    // the definition it was computed from
+  std::optional<Instant> new_cursor;  // absent: a decision that no occurrence caused (change, ttl)
   std::vector<Occurrence> occurrences;
   std::optional<NewRun> run;
   std::optional<Instant> clear_ttl;  // the ttl that this decision consumed
   bool clear_retry = false;          // the destroy retry that this decision consumed
+
+  // What the decision was made from: kVersionConflict when the workspace's row or its newest run
+  // ("" = none) has become another one, so that an order nobody saw is never superseded. Absent:
+  // any.
+  std::optional<Version> workspace_version;
+  std::optional<RunId> newest_run;
 };
 
 // --- runs ----------------------------------------------------------------------------------------
@@ -79,7 +85,7 @@ enum class WhenBusy {
 struct ClaimRequest {
   InstanceId instance;
   Incarnation incarnation;
-  ClaimId claim;  // fresh; find_claim() answers after a lost reply
+  ClaimId claim;                     // fresh; find_claim() answers after a lost reply
   std::optional<LeaderFence> fence;  // required with execution = leader
   Instant now;
   Duration lease = std::chrono::seconds(150);
@@ -108,7 +114,7 @@ struct Interruption {
   std::int64_t heartbeat_seq = 0;  // compare-and-set: a heartbeat since then wins
   std::string reason;
   std::vector<RecoveredState> recovered;  // oldest first
-  std::string hold_reason;                // not empty: hold the workspace for a person, do not resume
+  std::string hold_reason;  // not empty: hold the workspace for a person, do not resume
 };
 
 struct InterruptionOutcome {
@@ -196,7 +202,7 @@ class Store {
   virtual Task<Result<std::vector<ConfigChange>>> config_changes(WorkspaceName workspace,
                                                                  int limit) = 0;
 
-  virtual Task<Result<std::vector<Workspace>>> workspaces() = 0;  // by name
+  virtual Task<Result<std::vector<Workspace>>> workspaces() = 0;      // by name
   virtual Task<Result<Workspace>> workspace(WorkspaceName name) = 0;  // kNotFound
   // Writes what people set: enabled, held, hold_until, hold_reason, ttl_expires_at, retry_at.
   // kVersionConflict unless `row.version` is current; returns the row with its new version.
@@ -223,9 +229,9 @@ class Store {
   virtual Task<Status> register_attempt(AttemptFence fence, ProcessIdentity process) = 0;  // once
   virtual Task<Result<HeartbeatAnswer>> heartbeat(AttemptFence fence, Instant lease_expires_at) = 0;
   virtual Task<Status> append_log(AttemptFence fence, std::int64_t offset, std::string text) = 0;
-  // Ends the attempt, moves run and workspace (model/transitions.hpp), releases its state lock. With
-  // status kInterrupted it is resumed by after_interruption(). A repeated call with the same fence
-  // and status is ok (lost reply).
+  // Ends the attempt, moves run and workspace (model/transitions.hpp), releases its state lock.
+  // With status kInterrupted it is resumed by after_interruption(). A repeated call with the same
+  // fence and status is ok (lost reply).
   virtual Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now) = 0;
   // Ends an attempt whose processes are dead or whose lease was seen to expire. kConflict when its
   // heartbeat moved on or it has ended already. `fence` is required when another instance ended it.
@@ -236,7 +242,7 @@ class Store {
   virtual Task<Result<std::vector<AttemptRow>>> attempts(RunId run) = 0;
   // A queued run ends at once; a running one gets the flag. kConflict when it has ended.
   virtual Task<Result<Run>> request_cancel(RunId run, Instant now) = 0;
-  virtual Task<Result<Run>> run(RunId id) = 0;  // kNotFound
+  virtual Task<Result<Run>> run(RunId id) = 0;                        // kNotFound
   virtual Task<Result<std::vector<Run>>> runs(RunFilter filter) = 0;  // newest first
   // Chunks after (attempt, offset), oldest first, at most `limit` bytes (but one chunk at least).
   virtual Task<Result<std::vector<LogChunk>>> log(RunId run, Attempt attempt, std::int64_t offset,
@@ -261,7 +267,8 @@ class Store {
   virtual Task<Result<StateVersion>> push_state(StateSlot slot, StateMeta meta, std::string body,
                                                 std::string actor, Instant now) = 0;
   virtual Task<Result<std::optional<StateVersion>>> current_state(StateSlot slot) = 0;
-  virtual Task<Result<std::vector<StateVersion>>> state_versions(StateSlot slot) = 0;  // newest first
+  virtual Task<Result<std::vector<StateVersion>>> state_versions(
+      StateSlot slot) = 0;  // newest first
   virtual Task<Result<std::string>> state_body(StateSlot slot, std::int64_t number) = 0;
 
   virtual Task<Status> audit(AuditEvent event) = 0;

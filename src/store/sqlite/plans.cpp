@@ -55,6 +55,30 @@ Status check_cursor(const PlanCommit& plan, const ScheduleCursor& present, Insta
   return {};
 }
 
+// Nothing that the decision looked at has changed since.
+Status check_basis(Transaction& tx, const PlanCommit& plan) {
+  if (plan.workspace_version) {
+    const Result<Workspace> present = workspace(tx, plan.workspace);
+    if (!present) return std::unexpected(present.error());
+    if (present->version != *plan.workspace_version) {
+      return fail(ErrorKind::kVersionConflict,
+                  fmt::format("workspace {} has changed since version {}", plan.workspace.value,
+                              plan.workspace_version->value));
+    }
+  }
+  if (plan.newest_run) {
+    auto query = tx.sql("SELECT id FROM runs WHERE workspace = ? ORDER BY seq DESC LIMIT 1");
+    query.bind(plan.workspace);
+    const RunId newest = query.step() ? query.row().as<RunId>() : RunId();
+    if (newest != *plan.newest_run) {
+      return fail(ErrorKind::kVersionConflict,
+                  fmt::format("run {} of workspace {} was queued meanwhile", newest.value,
+                              plan.workspace.value));
+    }
+  }
+  return {};
+}
+
 // I3: a row each, unique, and none where a range may have collapsed it before.
 Status insert_occurrence(Transaction& tx, const Occurrence& o, const std::optional<RunId>& run,
                          Instant old_cursor) {
@@ -102,6 +126,7 @@ Status commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCommit& 
                 fmt::format("there is no workspace {}", plan.workspace.value));
   }
   if (auto fits = check_cursor(plan, *present, now); !fits) return fits;
+  if (auto unchanged = check_basis(tx, plan); !unchanged) return unchanged;
   if (plan.new_cursor) {
     tx.sql("UPDATE schedules SET cursor = ? WHERE workspace = ? AND cursor < ?1")
         .run(*plan.new_cursor, plan.workspace);

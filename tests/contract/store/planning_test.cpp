@@ -45,6 +45,27 @@ TEST_P(StoreContract, I3_ACursorNeverMovesBackAndNeverPastNow) {
   EXPECT_EQ(shop_cursor().cursor, reached);
 }
 
+TEST_P(StoreContract, APlanThatDidNotSeeTheNewestOrderIsRefused) {
+  given_workspace();
+  const LeaderFence fence = given_leader();
+  PlanCommit fires = firing_plan(30);
+  fires.workspace_version = shop().version;
+  fires.newest_run = RunId();
+  const Run ordered = given_queued();
+  EXPECT_EQ(outcome(await(store().commit_plan(fence, fires, later()))), "version_conflict");
+  EXPECT_EQ(run(ordered.id).status, RunStatus::kQueued);
+  EXPECT_TRUE(must(await(store().occurrences({}))).empty());
+
+  fires.newest_run = ordered.id;
+  const ClaimedRun begun = claim().value();
+  EXPECT_EQ(outcome(await(store().commit_plan(fence, fires, later()))), "version_conflict");
+  must(await(store().finish_attempt(begun.fence, {.status = RunStatus::kSucceeded}, later())));
+  EXPECT_EQ(outcome(await(store().commit_plan(fence, fires, later()))), "version_conflict");
+
+  fires.workspace_version = shop().version;
+  EXPECT_EQ(outcome(await(store().commit_plan(fence, fires, later()))), "ok");
+}
+
 TEST_P(StoreContract, I3_AnOccurrenceOfTheLedgerFailsTheWholePlan) {
   given_workspace();
   const LeaderFence fence = given_leader();

@@ -81,7 +81,6 @@ class SchedulerLoop : public ::testing::Test {
   void stop() {
     if (!scheduler_) return;
     scheduler_->stop();
-    clock_.advance(10s);  // it may be waiting out some trouble
     EXPECT_TRUE(turn_until(loop_, [&] { return !running_; }));
     scheduler_.reset();
   }
@@ -340,6 +339,31 @@ TEST_F(SchedulerLoop, ADeployWaitsForItsDependencyAndGoesOnWithIt) {
   ASSERT_TRUE(turn_until(loop_, [&] { return runs("shop")[0].waiting_for.empty(); }));
   carry_out();
   EXPECT_EQ(workspace("shop").status, WorkspaceStatus::kDeployed);
+}
+
+TEST_F(SchedulerLoop, AnOrderThatArrivesTogetherWithAnOccurrenceIsNeverSuperseded) {
+  publish("shop", kOfficeHours);
+  start();
+  advance_to("2026-03-02T08:00:00Z");
+  carry_out();
+  for (int day = 0; day < 20; ++day) {
+    clock_.advance_to(at("2026-03-02T18:00:01Z") + day * 24h);
+    for (int turns = 0; turns < day; ++turns) loop_.poll_one();  // a different moment each day
+    NewRun order{.id = random_.run_id(clock_.now()),
+                 .workspace = WorkspaceName("shop"),
+                 .operation = Operation::kDeploy,
+                 .trigger = Trigger::kManual,
+                 .definition = workspace("shop").current,
+                 .created_at = clock_.now()};
+    const RunId id = order.id;
+    must(store_->enqueue(std::move(order), WhenBusy::kSupersede));
+    settle();
+    ASSERT_EQ(must(store_->run(id)).status, RunStatus::kQueued) << "day " << day;
+    carry_out();
+    clock_.advance_to(at("2026-03-03T08:00:00Z") + day * 24h);
+    loop_.poll();
+    settle();
+  }
 }
 
 TEST_F(SchedulerLoop, AHoldSkipsAndReleaseStartsAtNow) {
