@@ -201,8 +201,8 @@ std::string change_line(const std::string& thing, const std::string& attribute, 
   return fmt::format("~ {}: {}: {}", thing, attribute, what);
 }
 
-// Where the number of the top-level "serial" stands, or an empty view.
-std::string_view serial_digits(std::string_view body) {
+// Where the value of a member of the outermost object begins; npos when there is none.
+std::size_t value_of_top_level(std::string_view body, std::string_view name) {
   int depth = 0;
   for (std::size_t i = 0; i < body.size(); ++i) {
     if (body[i] == '{' || body[i] == '[') ++depth;
@@ -213,12 +213,19 @@ std::string_view serial_digits(std::string_view body) {
     if (i >= body.size()) break;
     const std::size_t colon = body.find_first_not_of(" \t\r\n", i + 1);
     const bool is_key = colon != std::string_view::npos && body[colon] == ':';
-    if (depth != 1 || !is_key || body.substr(begin, i - begin) != "serial") continue;
-    const std::size_t first = body.find_first_not_of(" \t\r\n", colon + 1);
-    const std::size_t last = body.find_first_not_of("0123456789", first);
-    return body.substr(first, last - first);
+    if (depth == 1 && is_key && body.substr(begin, i - begin) == name) {
+      return body.find_first_not_of(" \t\r\n", colon + 1);
+    }
   }
-  return {};
+  return std::string_view::npos;
+}
+
+// A lineage in the form of tofu's own, the same for the same bytes.
+std::string lineage_for(std::string_view body) {
+  const std::string hash = sha256_hex(body);
+  const std::string_view hex = hash;
+  return fmt::format("{}-{}-{}-{}-{}", hex.substr(0, 8), hex.substr(8, 4), hex.substr(12, 4),
+                     hex.substr(16, 4), hex.substr(20, 12));
 }
 
 }  // namespace
@@ -289,10 +296,23 @@ Result<std::vector<std::string>> state_diff(std::string_view before, std::string
 Result<std::string> with_serial(std::string_view body, std::int64_t serial) {
   if (auto meta = parse_state(body); !meta) return std::unexpected(meta.error());
   // As text, so that everything else stays byte for byte: numbers keep every digit.
-  const std::string_view digits = serial_digits(body);
-  if (digits.empty()) return no_state("its serial is not where it should be");
-  const auto begin = static_cast<std::size_t>(digits.data() - body.data());
-  return fmt::format("{}{}{}", body.substr(0, begin), serial, body.substr(begin + digits.size()));
+  const std::size_t begin = value_of_top_level(body, "serial");
+  const std::size_t end = std::min(body.find_first_not_of("0123456789", begin), body.size());
+  if (begin == end) return no_state("its serial is not where it should be");
+  return fmt::format("{}{}{}", body.substr(0, begin), serial, body.substr(end));
+}
+
+Result<std::string> completed_state(std::string_view body) {
+  constexpr std::string_view kNone = "\"\"";
+  const std::size_t begin = value_of_top_level(body, "lineage");
+  if (begin == std::string_view::npos || !body.substr(begin).starts_with(kNone)) {
+    if (auto meta = parse_state(body); !meta) return std::unexpected(meta.error());
+    return std::string(body);
+  }
+  std::string completed = fmt::format("{}\"{}\"{}", body.substr(0, begin), lineage_for(body),
+                                      body.substr(begin + kNone.size()));
+  if (auto meta = parse_state(completed); !meta) return std::unexpected(meta.error());
+  return completed;
 }
 
 }  // namespace provisioner::tofu

@@ -26,4 +26,11 @@ Result<std::vector<std::string>> state_diff(std::string_view before, std::string
 // The same state under another serial, for a rollback (which writes old content as something new).
 Result<std::string> with_serial(std::string_view body, std::int64_t serial);
 
+// An errored.tfstate, ready to be recovered. tofu names the lineage of a new state only when it
+// first reaches the backend: where that never happened, the file has lineage "" and would be
+// refused as no state, though resources exist. It gets a lineage that depends on its bytes alone,
+// so that a repeated recovery finds its own work. Any other state comes back as it is; kInvalid as
+// of parse_state.
+Result<std::string> completed_state(std::string_view body);
+
 }  // namespace provisioner::tofu

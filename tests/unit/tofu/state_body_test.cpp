@@ -121,5 +121,20 @@ TEST(StateBody, AnotherSerialLeavesEveryOtherByte) {
   EXPECT_FALSE(with_serial("{}", 1));
 }
 
+TEST(StateBody, AnErroredStateWithoutLineageGetsOneThatStaysTheSame) {
+  const std::string errored =
+      R"({"version":4,"serial":0,"lineage": "","outputs":{"lineage":{"value":""}},"resources":[]})";
+  EXPECT_FALSE(parse_state(errored)) << "as it stands it would be thrown away";
+  const auto completed = completed_state(errored);
+  ASSERT_TRUE(completed) << completed.error().message;
+  EXPECT_EQ(parse_state(*completed)->lineage.size(), 36u);
+  EXPECT_THAT(*completed, HasSubstr(R"("outputs":{"lineage":{"value":""}})"));
+  EXPECT_EQ(completed_state(errored), completed);
+  EXPECT_EQ(completed_state(*completed), completed);
+  EXPECT_EQ(*completed_state(sample("state.json")), sample("state.json"));
+  EXPECT_FALSE(completed_state(R"({"lineage":""})"));
+  EXPECT_FALSE(completed_state(""));
+}
+
 }  // namespace
 }  // namespace provisioner::tofu
