@@ -111,6 +111,9 @@ Task<Result<std::int64_t>> log_end(Store& store, AttemptFence fence) {
 
 Task<Result<HandOver>> hand_over_state(Store& store, Instant now, ClaimedRun claimed,
                                        std::string body) {
+  auto completed = tofu::completed_state(body);
+  if (!completed) co_return std::unexpected(completed.error());
+  body = *std::move(completed);
   auto meta = tofu::parse_state(body);
   if (!meta) co_return std::unexpected(meta.error());
   const auto current = co_await store.current_state(StateSlot{claimed.run.workspace, ""});
@@ -135,6 +138,9 @@ Leftovers read_leftovers(const runner::AttemptDirectory& directory) {
   if (auto note = read_attempt_note(directory)) leftovers.note = std::move(*note);
   for (const auto& file : runner::unacknowledged_states(directory)) {
     auto body = read_text(file);
+    if (body) {
+      if (auto completed = tofu::completed_state(*body)) body = *std::move(completed);
+    }
     auto meta = body ? tofu::parse_state(*body) : fail(ErrorKind::kIo, "it cannot be read");
     if (meta) {
       leftovers.states.push_back({std::move(*meta), std::move(*body)});
