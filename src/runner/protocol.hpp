@@ -2,15 +2,13 @@
 // unless a path says otherwise. Both sides encode and decode with this page.
 //
 //   POST   /runner/v1/register         Registration -> 200 Assignment. The first request of an
-//                                      attempt; repeated with the same identity it answers the
-//                                      same.
+//                                      attempt; the same answer for the same identity.
 //   POST   /runner/v1/heartbeat        {} -> 200 Heartbeat. An acknowledged one renews the lease,
 //                                      counted from the moment it was sent.
 //   GET    /runner/v1/watch?seconds=N  -> 200 Heartbeat, as soon as a cancel is requested, or after
 //                                      N seconds. Renews nothing.
-//   POST   /runner/v1/log?offset=N     text/plain; the bytes at offset N of the attempt's log ->
-//   204.
-//                                      Repeating what is there already is 204, too.
+//   POST   /runner/v1/log?offset=N     text/plain; the bytes at offset N of the attempt's log
+//                                      -> 204; also when they are there already.
 //   GET    /runner/v1/state            -> 200 tofu's state, 204 none yet
 //   POST   /runner/v1/state?ID=LOCK    tofu's state -> 200
 //   LOCK   /runner/v1/state            tofu's lock -> 200; 423 with the lock that is in the way
