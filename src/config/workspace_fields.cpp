@@ -207,7 +207,8 @@ namespace {
 std::optional<ConfigValue> read_secret(const json& value, const std::string& field,
                                        FileProblems& problems) {
   if (!value.is_object() || value.size() != 1) return std::nullopt;
-  const auto& [key, place] = *value.items().begin();
+  const auto& key = value.begin().key();
+  const auto& place = value.begin().value();
   if (key != "env" && key != "file") return std::nullopt;
   if (!place.is_string() || place.get_ref<const std::string&>().empty() ||
       holds_nul(place.get_ref<const std::string&>())) {
