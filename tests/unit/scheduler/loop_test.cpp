@@ -348,7 +348,8 @@ TEST_F(SchedulerLoop, AnOrderThatArrivesTogetherWithAnOccurrenceIsNeverSupersede
   carry_out();
   for (int day = 0; day < 20; ++day) {
     clock_.advance_to(at("2026-03-02T18:00:01Z") + day * 24h);
-    for (int turns = 0; turns < day; ++turns) loop_.poll_one();  // a different moment each day
+    // A different moment each day.
+    for (int turns = 0; turns < day; ++turns) loop_.run_one_for(2ms);
     NewRun order{.id = random_.run_id(clock_.now()),
                  .workspace = WorkspaceName("shop"),
                  .operation = Operation::kDeploy,
