@@ -299,7 +299,11 @@ Result<std::string> with_serial(std::string_view body, std::int64_t serial) {
   const std::size_t begin = value_of_top_level(body, "serial");
   const std::size_t end = std::min(body.find_first_not_of("0123456789", begin), body.size());
   if (begin == end) return no_state("its serial is not where it should be");
-  return fmt::format("{}{}{}", body.substr(0, begin), serial, body.substr(end));
+  std::string numbered = fmt::format("{}{}{}", body.substr(0, begin), serial, body.substr(end));
+  // A second "serial" further on would be the one that counts.
+  const auto meta = parse_state(numbered);
+  if (!meta || meta->serial != serial) return no_state("it has more than one serial");
+  return numbered;
 }
 
 Result<std::string> completed_state(std::string_view body) {

@@ -119,6 +119,8 @@ TEST(StateBody, AnotherSerialLeavesEveryOtherByte) {
             R"({"version":4,"outputs":{"serial":{"value":7}},"serial" : 100,"lineage":"l",)"
             R"("resources":[],"n":123456789012345678901234567890})");
   EXPECT_FALSE(with_serial("{}", 1));
+  EXPECT_FALSE(
+      with_serial(R"({"version":4,"serial":1,"lineage":"l","resources":[],"serial":2})", 3));
 }
 
 TEST(StateBody, AnErroredStateWithoutLineageGetsOneThatStaysTheSame) {
