@@ -98,8 +98,9 @@ Status Daemon::settle_time_zone() {
       [&]() -> Task<> { stored = co_await store_->setting_or_insert("timezone", name); },
       [this](std::exception_ptr) { loop_.stop(); });
   // The store answers from a thread of its own, which is no work that the loop knows of.
-  const auto stay = boost::asio::make_work_guard(loop_);
+  auto stay = boost::asio::make_work_guard(loop_);
   loop_.run();
+  stay.reset();  // before restart(): the end of the last work stops a loop
   loop_.restart();
   if (!stored) return fail("reading the time zone from the store", stored.error());
   if (!settings_.scheduler.timezone.empty() && *stored != name) {
