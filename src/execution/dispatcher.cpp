@@ -55,6 +55,7 @@ Dispatcher::Dispatcher(Parts parts, DispatcherSettings settings)
           .state_dir = settings_.state_dir,
           .me = settings_.instance,
           .lease = settings_.lease,
+          .stop_allowance = settings_.stop_allowance,
           .current_fence = parts_.current_fence,
           .capacity_freed = [this] { wake_.notify(); },
           .interrupted =

@@ -56,6 +56,10 @@ Result<std::int64_t> start_time_of(pid_t pid) {
   return start;
 }
 
+bool is_process_set_empty(const RunId& run, Attempt attempt) {
+  return std::make_unique<runner::ProcessSet>(runner::attempt_tag(run, attempt))->look(0, 0) == 0;
+}
+
 Result<std::int64_t> kill_process_set(const RunId& run, Attempt attempt, Duration patience) {
   constexpr auto kPause = std::chrono::milliseconds(5);
   const std::string tag = runner::attempt_tag(run, attempt);

@@ -28,6 +28,8 @@ Habitat this_habitat();
 // Start time in clock ticks since boot; kNotFound when no such process lives (a zombie does not).
 Result<std::int64_t> start_time_of(pid_t pid);
 
+bool is_process_set_empty(const RunId& run, Attempt attempt);
+
 // Kills the attempt's processes with SIGKILL until none is left, looking again each time because a
 // process may fork between the look and the blow. Returns in how many looks something lived.
 // kTimeout names one that lives on (e.g. in uninterruptible sleep): the attempt must then not be

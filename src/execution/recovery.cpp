@@ -20,6 +20,15 @@ std::optional<std::string> read_text(const fs::path& file) {
   return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
+// tofu gives a state its lineage when it first reaches its backend: one that never did has none.
+Result<RecoveredState> recovered_state(const std::string& text) {
+  auto body = tofu::completed_state(text);
+  if (!body) return std::unexpected(body.error());
+  auto meta = tofu::parse_state(*body);
+  if (!meta) return std::unexpected(meta.error());
+  return RecoveredState{std::move(*meta), std::move(*body)};
+}
+
 // What the guard recorded of its end, or the last line that it or the runner printed.
 std::string last_words_of(const runner::AttemptDirectory& directory) {
   const auto record = runner::read_exit_record(directory);
@@ -36,8 +45,8 @@ std::string last_words_of(const runner::AttemptDirectory& directory) {
 }
 
 // The state as the attempt's own, under the lock it has or one made for the purpose.
-Task<Status> write_for_attempt(Store& store, Instant now, ClaimedRun claimed, StateMeta meta,
-                               std::string body) {
+Task<Status> write_for_attempt(Store& store, Instant now, ClaimedRun claimed,
+                               RecoveredState state) {
   const StateSlot slot{claimed.run.workspace, ""};
   const auto held = co_await store.state_lock(slot);
   if (!held) co_return std::unexpected(held.error());
@@ -60,9 +69,9 @@ Task<Status> write_for_attempt(Store& store, Instant now, ClaimedRun claimed, St
                      fmt::format("the state is locked by {}", (*in_the_way)->id));
     }
   }
-  const auto written =
-      co_await store.write_state(slot, claimed.fence, lock.id, std::move(meta), std::move(body),
-                                 fmt::format("run {} (recovered)", claimed.fence.run.value), now);
+  const auto written = co_await store.write_state(
+      slot, claimed.fence, lock.id, std::move(state.meta), std::move(state.body),
+      fmt::format("run {} (recovered)", claimed.fence.run.value), now);
   if (!lock_is_ours) {
     const auto unlocked = co_await store.unlock_state(slot, claimed.fence, lock.id);
     if (written && !unlocked) co_return unlocked;
@@ -114,21 +123,21 @@ Task<Result<HandOver>> hand_over_state(Store& store, Instant now, ClaimedRun cla
   auto completed = tofu::completed_state(body);
   if (!completed) co_return std::unexpected(completed.error());
   body = *std::move(completed);
-  auto meta = tofu::parse_state(body);
-  if (!meta) co_return std::unexpected(meta.error());
+  auto state = recovered_state(body);
+  if (!state) co_return std::unexpected(state.error());
   const auto current = co_await store.current_state(StateSlot{claimed.run.workspace, ""});
   if (!current) co_return std::unexpected(current.error());
-  const auto decision = check_recovered_state(*current, claimed.base_state, claimed.fence, *meta);
+  const auto decision =
+      check_recovered_state(*current, claimed.base_state, claimed.fence, state->meta);
   switch (decision.verdict) {
     case RecoveryVerdict::kAlreadyThere: co_return HandOver{true, ""};
     case RecoveryVerdict::kDiverged:
-      co_return co_await keep_divergent(store, now, std::move(claimed),
-                                        RecoveredState{std::move(*meta), std::move(body)},
+      co_return co_await keep_divergent(store, now, std::move(claimed), std::move(*state),
                                         decision.reason);
     case RecoveryVerdict::kAccept: break;
   }
   const auto written =
-      co_await write_for_attempt(store, now, std::move(claimed), std::move(*meta), std::move(body));
+      co_await write_for_attempt(store, now, std::move(claimed), std::move(*state));
   if (!written) co_return std::unexpected(written.error());
   co_return HandOver{true, ""};
 }

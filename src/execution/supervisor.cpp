@@ -10,6 +10,7 @@ namespace {
 using namespace std::chrono_literals;
 
 constexpr Duration kLookAgain = 1s;
+constexpr Duration kLookSoon = 100ms;  // while something is stopping
 constexpr Duration kKillPatience = 5s;
 // Clocks of two machines may run apart by that much within a lease, and then some.
 constexpr Duration kLeaseMargin = 5s;
@@ -31,7 +32,8 @@ Task<> Supervisor::start() {
 
 Task<> Supervisor::run() {
   while (true) {
-    co_await wake_.wait_until(parts_.clock, parts_.clock.boot_now() + kLookAgain);
+    const Duration pause = patience_.empty() ? kLookAgain : kLookSoon;
+    co_await wake_.wait_until(parts_.clock, parts_.clock.boot_now() + pause);
     co_await look();
   }
 }
@@ -90,10 +92,12 @@ Task<bool> Supervisor::look() {
       ++unwatched_;
     }
   }
-  std::erase_if(said_, [&](const auto& said) {
+  const auto has_ended = [&](const auto& entry) {
     return std::ranges::none_of(
-        *rows, [&](const auto& row) { return Key(row.run, row.attempt) == said.first; });
-  });
+        *rows, [&](const auto& row) { return Key(row.run, row.attempt) == entry.first; });
+  };
+  std::erase_if(said_, has_ended);
+  std::erase_if(patience_, has_ended);
   for (auto& [key, guard] : ended) {
     if (std::ranges::find(running_, key) == running_.end()) {
       co_await tidy(guard.directory, guard.workspace);
@@ -129,6 +133,7 @@ AdoptionVerdict Supervisor::judge_row(const AttemptRow& row, bool lease_expired)
 
 Task<bool> Supervisor::end(AttemptRow row, AdoptionVerdict verdict, bool lease_expired) {
   if (verdict.action == AdoptionAction::kEnd) {
+    if (row.process && !lease_expired && co_await is_stopping(row)) co_return false;
     const auto killed = co_await parts_.offload.run(
         [row] { return kill_process_set(row.run, row.attempt, kKillPatience); });
     if (!killed) {
@@ -150,6 +155,18 @@ Task<bool> Supervisor::end(AttemptRow row, AdoptionVerdict verdict, bool lease_e
   }
   parts_.capacity_freed();
   co_return true;
+}
+
+// A process set without its guard is not killed at once: SIGKILL would cost tofu's last state.
+Task<bool> Supervisor::is_stopping(AttemptRow row) {
+  const bool empty =
+      co_await parts_.offload.run([row] { return is_process_set_empty(row.run, row.attempt); });
+  if (empty) co_return false;
+  const auto now = parts_.clock.boot_now();
+  const auto [patience, fresh] =
+      patience_.try_emplace(Key(row.run, row.attempt), now + parts_.stop_allowance);
+  if (fresh) parts_.log.info("waiting for what a dead guard left to stop", fields_of(row));
+  co_return now < patience->second;
 }
 
 Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict) {

@@ -39,6 +39,9 @@ class Supervisor {
     std::filesystem::path state_dir;
     InstanceId me;
     Duration lease;
+    // How long what a dead guard left may take to stop by itself: a runner whose guard died, and
+    // tofu whose runner died, interrupt themselves and write their state.
+    Duration stop_allowance;
     CurrentFence current_fence;
     std::function<void()> capacity_freed;
     // An attempt was ended from here, with the sentence that the run got, too.
@@ -82,6 +85,7 @@ class Supervisor {
   Task<bool> look();
   AdoptionVerdict judge_row(const AttemptRow& row, bool lease_expired);
   Task<bool> end(AttemptRow row, AdoptionVerdict verdict, bool lease_expired);
+  Task<bool> is_stopping(AttemptRow row);
   Task<Status> interrupt(AttemptRow row, AdoptionVerdict verdict);
   Task<> tidy(runner::AttemptDirectory directory, WorkspaceName workspace);
   Task<> sweep_orphans(std::vector<runner::AttemptDirectory> directories);
@@ -94,7 +98,8 @@ class Supervisor {
   Signal wake_;
   std::map<Key, Guard> guards_;
   std::map<Key, std::string> said_;  // the last sentence about each attempt, so that none repeats
-  std::vector<Key> running_;         // of this instance, at the last look
+  std::map<Key, BootInstant> patience_;  // until when what a dead guard left may stop by itself
+  std::vector<Key> running_;             // of this instance, at the last look
   int claims_in_hand_ = 0;
   std::size_t unwatched_ = 0;  // running here, but without a guard that could be watched
   bool store_away_ = false;

@@ -2,8 +2,8 @@
 
 #include <signal.h>
 
+#include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <stdexcept>
 
 #include "config/bundle.hpp"
@@ -67,10 +67,22 @@ LiveDaemon::LiveDaemon(const Settings& settings, const Environment& environment,
   if (auto bound = server_->listen_unix(socket, 0600); !bound) {
     throw std::runtime_error(bound.error().message);
   }
-  boost::asio::co_spawn(loop_, dispatcher_->run(), boost::asio::detached);
+  boost::asio::co_spawn(loop_, dispatcher_->run(),
+                        boost::asio::bind_cancellation_slot(
+                            death_.slot(), [this](const std::exception_ptr&) { ended_ = true; }));
 }
 
-LiveDaemon::~LiveDaemon() = default;
+// Coroutines hold references to the members: they have to be gone before those.
+LiveDaemon::~LiveDaemon() {
+  // On the loop: a cancellation from outside of it is only posted, and may come too late.
+  boost::asio::post(loop_, [this] {
+    death_.emit(boost::asio::cancellation_type::terminal);
+    server_.reset();
+  });
+  work_until([this] { return ended_; }, 10s);
+  loop_.restart();
+  loop_.run_for(50ms);
+}
 
 bool LiveDaemon::work_until(const std::function<bool()>& condition,
                             std::chrono::milliseconds patience) {
@@ -92,7 +104,7 @@ Instance::Instance() : environment(process_environment()), sink_(std::make_share
   settings.execution.capacity = 4;
   settings.runs.lease = 60s;
   settings.runs.heartbeat = 1s;
-  settings.runs.stop_allowance = 10s;
+  settings.runs.stop_allowance = 30s;
   settings.environment.pass = default_pass_patterns();
   for (const auto& directory : {settings.state_dir, settings.log_dir, settings.workspaces_dir}) {
     fs::create_directories(directory);
@@ -189,7 +201,11 @@ std::vector<pid_t> Instance::processes(const RunId& id) const {
 
 pid_t Instance::process(const RunId& id, const std::string& command) const {
   for (const pid_t pid : processes(id)) {
-    if (command_of(pid).find(command) != std::string::npos) return pid;
+    const std::string line = command_of(pid);
+    // The trampoline's arguments hold the command that it runs.
+    if (line.find(command) != std::string::npos && line.find("exec-child") == std::string::npos) {
+      return pid;
+    }
   }
   return 0;
 }

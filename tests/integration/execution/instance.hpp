@@ -22,8 +22,8 @@
 
 namespace provisioner::testing {
 
-// What a daemon is made of. Destroying it is the daemon's sudden death: guards, runners and tofu
-// live on.
+// What a daemon is made of. Destroying it cancels it wherever it is, without any order: guards,
+// runners and tofu live on.
 class LiveDaemon {
  public:
   LiveDaemon(const Settings& settings, const Environment& environment,
@@ -64,6 +64,8 @@ class LiveDaemon {
   std::unique_ptr<execution::RunnerApi> runner_api_;
   std::unique_ptr<execution::Dispatcher> dispatcher_;
   std::unique_ptr<http::Server> server_;
+  boost::asio::cancellation_signal death_;
+  bool ended_ = false;
 };
 
 // The directories that daemons of one instance share, and the workspaces in them. Its end kills

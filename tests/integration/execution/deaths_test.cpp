@@ -1,0 +1,226 @@
+// Whatever dies during an apply: the run ends well, nothing lives on, no state is lost (I1, I4, I5,
+// I8).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include "execution/preparation.hpp"
+#include "runner/attempt_directory.hpp"
+#include "tests/integration/execution/instance.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/program.hpp"
+
+namespace provisioner::testing {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+
+class Deaths : public ::testing::Test {
+ protected:
+  // The first apply waits in a local-exec until the file `go_on` is there; its state already has
+  // the resource "one".
+  void deploy_slowly() {
+    instance.start();
+    instance.publish("shop", R"(resource "terraform_data" "one" { input = "first" }
+resource "terraform_data" "slow" {
+  depends_on = [terraform_data.one]
+  provisioner "local-exec" { command = "echo it has begun; until test -e )" +
+                                 go_on.string() + R"(; do sleep 0.05; done" }
+}
+)");
+    run = instance.enqueue("shop", Operation::kDeploy);
+    ASSERT_TRUE(instance.logged(run, "it has begun")) << instance.log(run);
+    // The state of "one" reaches the store after some seconds only; these tests need not wait.
+  }
+
+  void let_go_on() { write_file(go_on, ""); }
+
+  void expect_success(std::int64_t attempts) {
+    const auto done = instance.finished(run);
+    EXPECT_EQ(done.status, RunStatus::kSucceeded) << done.error << "\n" << instance.log(run);
+    EXPECT_EQ(done.attempt, Attempt(attempts));
+    EXPECT_THAT(instance.state("shop"), AllOf(HasSubstr("\"one\""), HasSubstr("\"slow\"")));
+    EXPECT_EQ(instance.workspace("shop").status, WorkspaceStatus::kDeployed);
+    EXPECT_FALSE(instance.workspace("shop").held) << instance.workspace("shop").hold_reason;
+    EXPECT_TRUE(instance.is_clean(run));
+  }
+
+  // The resource that attempt 1 made was not made again.
+  void expect_kept_resource() { EXPECT_THAT(instance.state("shop"), HasSubstr("\"one\"")); }
+
+  // Until attempt 1 is in the store as interrupted.
+  void expect_interruption(const std::string& reason) {
+    EXPECT_TRUE(instance.work_until(
+        [&] { return instance.attempts(run).front().status == RunStatus::kInterrupted; }, 40s));
+    EXPECT_THAT(instance.attempts(run).front().error, HasSubstr(reason));
+  }
+
+  void kill_process(const std::string& command) {
+    const pid_t pid = instance.process(run, command);
+    ASSERT_GT(pid, 0) << command;
+    ASSERT_EQ(kill(pid, SIGKILL), 0);
+  }
+
+  Instance instance;
+  std::filesystem::path go_on = instance.root() / "go_on";
+  RunId run;
+};
+
+TEST_F(Deaths, OfTheRunnerInterruptsTheAttemptAndTheNextOneSucceeds) {
+  deploy_slowly();
+  const auto before = instance.processes(run);
+  kill_process("provisioner-runner run");
+  expect_interruption("");
+  for (const pid_t pid : before) EXPECT_EQ(command_of(pid), "") << pid << " lives on";
+  expect_kept_resource();
+  let_go_on();
+  expect_success(2);
+}
+
+TEST_F(Deaths, OfTofuInterruptsTheAttemptAndTheNextOneSucceeds) {
+  deploy_slowly();
+  kill_process("terraform apply");
+  expect_interruption("signal 9");
+  let_go_on();
+  expect_success(2);
+}
+
+TEST_F(Deaths, OfTheGuardLeavesNothingAlive) {
+  deploy_slowly();
+  const auto before = instance.processes(run);
+  kill_process("provisioner-runner guard");
+  expect_interruption("");
+  for (const pid_t pid : before) EXPECT_EQ(command_of(pid), "") << pid << " lives on";
+  expect_kept_resource();
+  let_go_on();
+  expect_success(2);
+}
+
+TEST_F(Deaths, OfTheWholeProcessSetIsProvedBeforeTheNextAttempt) {
+  deploy_slowly();
+  for (const pid_t pid : instance.processes(run)) kill(pid, SIGKILL);
+  expect_interruption("its guard is dead");
+  let_go_on();
+  expect_success(2);
+}
+
+TEST_F(Deaths, OfTheDaemonDuringAnApplyDoNotDisturbIt) {
+  deploy_slowly();
+  instance.kill_daemon();
+  let_go_on();
+  instance.start();
+  expect_success(1);
+}
+
+TEST_F(Deaths, OfTheDaemonWhileTheRunFinishesLeaveTheResultToTheNextDaemon) {
+  deploy_slowly();
+  instance.kill_daemon();
+  let_go_on();
+  // tofu wants to hand over its last state, and its runner has nobody to give it to.
+  ASSERT_TRUE(eventually(30s, [&] { return instance.process(run, "it has begun") == 0; }));
+  instance.start();
+  expect_success(1);
+}
+
+TEST_F(Deaths, OfDaemonAndRunnerTogetherAreOneInterruption) {
+  deploy_slowly();
+  instance.kill_daemon();
+  kill_process("provisioner-runner run");
+  instance.start();
+  expect_interruption("");
+  expect_kept_resource();
+  let_go_on();
+  expect_success(2);
+}
+
+TEST_F(Deaths, OfDaemonAndGuardAndRunnerLeaveNothingAlive) {
+  deploy_slowly();
+  instance.kill_daemon();
+  const auto before = instance.processes(run);
+  // tofu and its children are left to the next daemon.
+  kill_process("provisioner-runner guard");
+  kill_process("provisioner-runner run");
+  instance.start();
+  expect_interruption("its guard is dead");
+  for (const pid_t pid : before) EXPECT_EQ(command_of(pid), "") << pid << " lives on";
+  expect_kept_resource();
+  let_go_on();
+  expect_success(2);
+}
+
+TEST_F(Deaths, OfTheDaemonBetweenClaimAndSpawnCostOneAttempt) {
+  instance.start();
+  instance.publish("shop", R"(resource "terraform_data" "one" { input = "first" }
+resource "terraform_data" "slow" {}
+)");
+  instance.daemon().dispatcher().stop_claiming();
+  run = instance.enqueue("shop", Operation::kDeploy);
+  // What a daemon does first; then it dies.
+  auto& store = instance.daemon().store();
+  const auto leadership = instance.daemon().get(store.leadership());
+  ClaimRequest request;
+  request.instance = instance.settings.instance_id;
+  request.incarnation = Incarnation("the one that dies");
+  request.claim = ClaimId("0123456789abcdef0123456789abcdef");
+  request.fence = leadership.fence;
+  request.now = instance.daemon().clock().now();
+  const auto claimed = instance.daemon().get(store.claim_next(request));
+  ASSERT_TRUE(claimed.has_value());
+  // It had even begun with the directory.
+  std::filesystem::create_directories(runner::AttemptDirectory::of(instance.settings.state_dir,
+                                                                   WorkspaceName("shop"), run,
+                                                                   Attempt(1))
+                                          .root /
+                                      "bundle");
+  instance.kill_daemon();
+  instance.start();
+  expect_interruption("before its runner had registered");
+  expect_success(2);
+}
+
+TEST_F(Deaths, OfTheDaemonBeforeTheRunnerRegistersCostOneAttempt) {
+  instance.start();
+  instance.publish("shop", R"(resource "terraform_data" "one" { input = "first" }
+resource "terraform_data" "slow" {}
+)");
+  run = instance.enqueue("shop", Operation::kDeploy);
+  // The guard is there, and no daemon answers: the moment is caught by not turning the loop.
+  ASSERT_TRUE(instance.work_until([&] { return !instance.processes(run).empty(); }));
+  const bool registered = instance.attempts(run).front().process.has_value();
+  instance.kill_daemon();
+  instance.start();
+  expect_success(registered ? 1 : 2);
+}
+
+TEST_F(Deaths, OfAPausedRunnerComeBeforeItsLeaseEnds) {
+  instance.settings.runs.lease = 8s;
+  instance.settings.runs.stop_allowance = 3s;
+  deploy_slowly();
+  const pid_t runner = instance.process(run, "provisioner-runner run");
+  ASSERT_GT(runner, 0);
+  ASSERT_EQ(kill(runner, SIGSTOP), 0);
+  expect_interruption("runner hung");
+  EXPECT_EQ(command_of(runner), "");
+  let_go_on();
+  expect_success(2);
+}
+
+TEST_F(Deaths, OfTheDaemonForLongerThanTheLeaseEndTheRunAndLoseNoState) {
+  instance.settings.runs.lease = 8s;
+  instance.settings.runs.stop_allowance = 3s;
+  deploy_slowly();
+  instance.kill_daemon();
+  // Guard and runner end the attempt by themselves.
+  ASSERT_TRUE(eventually(20s, [&] { return instance.processes(run).empty(); }));
+  ASSERT_TRUE(instance.has_attempt_directories());  // with tofu's last state in the spool
+  instance.start();
+  expect_interruption("");
+  expect_kept_resource();
+  let_go_on();
+  expect_success(2);
+}
+
+}  // namespace
+}  // namespace provisioner::testing
