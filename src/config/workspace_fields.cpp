@@ -7,7 +7,6 @@
 #include <set>
 
 #include "base/text.hpp"
-#include "config/environment.hpp"
 #include "config/json_document.hpp"
 
 namespace provisioner {
@@ -242,9 +241,10 @@ void check_environment_name(const std::string& name, const std::string& field,
                             FileProblems& problems) {
   if (!is_identifier(name, "")) {
     problems.error(field, "is not a name of an environment variable (letters, digits and _)");
-  } else if (matches_name("TF_HTTP_*", name) || name == "TF_DATA_DIR") {
-    problems.error(field, "is set by the daemon itself, so that it finds state and plan again");
-  } else if (name == "TF_WORKSPACE" || matches_name("TF_CLI_ARGS*", name)) {
+  } else if (name == "TF_DATA_DIR" || name == "RUN_ID" || name == "WORKSPACE_ID" ||
+             name == "WORKSPACE_DEPLOYMENT_DIR" || name.starts_with("PROVISIONER_")) {
+    problems.error(field, "is set by the daemon itself: remove it");
+  } else if (name.starts_with("TF_CLI_ARGS")) {
     problems.warning(field,
                      "changes how tofu is called: runs may fail in ways that are hard to "
                      "understand");

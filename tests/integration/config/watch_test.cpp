@@ -40,7 +40,7 @@ class WatchTest : public ::testing::Test {
     watcher_ = std::move(*watcher);
   }
 
-  // Everything told until `folder` (or "everything", for "") is among it; at most 5 s.
+  // Everything told until `folder` (or "everything", for "") is among it; at most 20 s.
   FolderChanges wait_for(const std::string& folder) {
     FolderChanges seen;
     run_task(loop_, wait_or_give_up(folder, seen));
@@ -64,7 +64,7 @@ class WatchTest : public ::testing::Test {
 
  private:
   Task<> wait_or_give_up(std::string folder, FolderChanges& seen) {
-    co_await first_of(collect(folder, seen), clock_.sleep_for(5s));
+    co_await first_of(collect(folder, seen), clock_.sleep_for(20s));
   }
   Task<> collect(std::string folder, FolderChanges& seen) {
     while (folder.empty() ? !seen.everything : !seen.folders.contains(folder)) {
@@ -227,7 +227,7 @@ TEST_F(WatchTest, AFolderIsReadWhenItsWriterHasFinished) {
         const auto changes = co_await watcher_->next();
         for (const auto& folder : changes.folders) settling.touch(folder, clock_.boot_now());
       };
-      co_await first_of(wait(), clock_.sleep_until(due.value_or(clock_.boot_now() + 5s)));
+      co_await first_of(wait(), clock_.sleep_until(due.value_or(clock_.boot_now() + 20s)));
       for (const auto& folder : settling.take_due(clock_.boot_now())) {
         const auto loaded = load_workspace(workspaces(), WorkspaceName(folder), nullptr);
         read.push_back(loaded ? loaded->bundle : loaded.error().message);

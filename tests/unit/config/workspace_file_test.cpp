@@ -153,9 +153,8 @@ TEST(WorkspaceFile, EveryErrorNamesFileFieldAndReason) {
        "environment.A: expected a string, {\"env\": \"NAME\"} or {\"file\": \"/path\"}, found a "
        "number"},
       {R"({"environment": {"A": "x\u0000y"}})", "environment.A: holds a NUL character"},
-      {R"({"environment": {"TF_HTTP_ADDRESS": "x"}})",
-       "environment.TF_HTTP_ADDRESS: is set by the daemon itself, so that it finds state and plan "
-       "again"},
+      {R"({"environment": {"TF_DATA_DIR": "x"}})",
+       "environment.TF_DATA_DIR: is set by the daemon itself: remove it"},
       {R"({"mode_schedules": {"a": "0 8 * * *"}, "variables": {"deployment_mode": "a"}})",
        "variables.deployment_mode: is set by the mode of mode_schedules"},
       {R"({"include": "../modules"})",
@@ -223,6 +222,10 @@ TEST(WorkspaceFile, WhatWillNotHappenIsSaid) {
       ElementsAre(kFile + ": jobs: 1 job will not run: this version runs no jobs"));
   EXPECT_THAT(parse(R"({"destroy_schedule": ""})")->warnings,
               ElementsAre(kFile + ": destroy_schedule: is empty and counts as false (never)"));
+  EXPECT_THAT(
+      parse(R"({"environment": {"TF_CLI_ARGS_plan": "-x", "TF_HTTP_ADDRESS": "y"}})")->warnings,
+      ElementsAre(kFile + ": environment.TF_CLI_ARGS_plan: changes how tofu is called: runs may "
+                          "fail in ways that are hard to understand"));
   EXPECT_THAT(parse(R"({"warn_before": "5m"})")->warnings,
               ElementsAre(kFile + ": warn_before: has no effect without a ttl"));
 }
