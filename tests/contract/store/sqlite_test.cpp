@@ -6,9 +6,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <boost/asio/co_spawn.hpp>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -136,21 +138,27 @@ TEST_F(SqliteFile, AnImpossibleDirectoryIsAnIoErrorThatNamesIt) {
   EXPECT_THAT(refused.error().message, HasSubstr((directory_ / "file").native()));
 }
 
+// /dev/full has no room for a database; a limit on the size of files has the same effect.
+class LimitedFileSize {
+ public:
+  LimitedFileSize() {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit small = before_;
+    small.rlim_cur = 1 << 20;
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &small);
+  }
+  ~LimitedFileSize() { setrlimit(RLIMIT_FSIZE, &before_); }
+  LimitedFileSize(const LimitedFileSize&) = delete;
+  LimitedFileSize& operator=(const LimitedFileSize&) = delete;
+
+ private:
+  rlimit before_{};
+};
+
 TEST_F(SqliteFile, AFullDiskFailsTheCallAndKeepsTheRest) {
   const auto store = must(open());
   ASSERT_EQ(outcome(testing::run_task(loop_, store->put_bundle(BundleHash("a"), "before"))), "ok");
-  // /dev/full has no room for a database; a limit on the size of files has the same effect here.
-  struct LimitedFileSize {
-    LimitedFileSize() {
-      getrlimit(RLIMIT_FSIZE, &before);
-      rlimit small = before;
-      small.rlim_cur = 1 << 20;
-      signal(SIGXFSZ, SIG_IGN);
-      setrlimit(RLIMIT_FSIZE, &small);
-    }
-    ~LimitedFileSize() { setrlimit(RLIMIT_FSIZE, &before); }
-    rlimit before{};
-  };
   {
     const LimitedFileSize limited;
     EXPECT_EQ(outcome(testing::run_task(
@@ -160,6 +168,30 @@ TEST_F(SqliteFile, AFullDiskFailsTheCallAndKeepsTheRest) {
   EXPECT_EQ(must(testing::run_task(loop_, store->bundle(BundleHash("a")))), "before");
   EXPECT_EQ(outcome(testing::run_task(loop_, store->bundle(BundleHash("big")))), "not_found");
   EXPECT_EQ(outcome(testing::run_task(loop_, store->put_bundle(BundleHash("b"), "after"))), "ok");
+}
+
+TEST_F(SqliteFile, I9_OfCallsThatMeetAFullDiskTogetherExactlyTheAcknowledgedOnesAreThere) {
+  constexpr int kCalls = 40;
+  std::map<int, std::string> answers;
+  {
+    const auto store = must(open());
+    const LimitedFileSize limited;
+    for (int i = 0; i < kCalls; ++i) {
+      std::string content(i % 10 == 5 ? 8 << 20 : 10, 'c');
+      boost::asio::co_spawn(
+          loop_, store->put_bundle(BundleHash(std::to_string(i)), std::move(content)),
+          [&answers, i](std::exception_ptr, Status done) { answers[i] = outcome(done); });
+    }
+    loop_.restart();
+    loop_.run();
+  }
+  ASSERT_EQ(answers.size(), 1u * kCalls);
+  EXPECT_EQ(answers[5], "io");
+  const auto store = must(open());
+  for (const auto& [i, answer] : answers) {
+    const auto found = testing::run_task(loop_, store->bundle(BundleHash(std::to_string(i))));
+    EXPECT_EQ(outcome(found), answer == "ok" ? "ok" : "not_found") << i << " was told " << answer;
+  }
 }
 
 TEST_F(SqliteFile, AnotherWriterMakesTheStoreUnavailableNotBroken) {
