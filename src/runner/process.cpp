@@ -91,6 +91,12 @@ int spawn_trampoline(const Command& command, const Pair& line, const Pair& outpu
   return failed;
 }
 
+// Orphans become ours before their parent's end is reported.
+bool is_our_child(pid_t pid) {
+  siginfo_t info{};
+  return waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
 }  // namespace
 
 Reaper::Reaper(asio::any_io_executor loop) : signals_(loop, SIGCHLD) { listen(); }
@@ -207,7 +213,11 @@ Task<> Process::hear_trampoline() {
   }
   // Somebody killed the trampoline: the kernel has interrupted the child, which is ours now.
   while (!status_) {
-    status_ = child_ != 0 ? reaper_.status_of(child_) : reaper_.status_of(trampoline_);
+    status_ = reaper_.status_of(child_ != 0 ? child_ : trampoline_);
+    if (!status_ && child_ != 0 && reaper_.status_of(trampoline_) && !is_our_child(child_)) {
+      // The trampoline saw its end and could not tell any more. Whatever it was, nobody knows.
+      status_ = SIGKILL;
+    }
     if (!status_) co_await ended_.wait();
   }
 }

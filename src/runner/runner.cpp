@@ -212,7 +212,8 @@ Task<AttemptResult> Runner::work(const Assignment& assignment, LogSpool& log) {
   Steps steps({loop_, clock_, random_, reaper_, course_, log, assignment, directory_,
                std::move(*variables)});
   AttemptResult result = co_await steps.run();
-  co_await life_.end_the_others();  // nobody may write .terraform while it moves
+  co_await life_.end_the_others();         // nobody may write .terraform while it moves
+  if (course_.fenced()) co_return result;  // the cache belongs to the next attempt
   if (auto kept = steps.cache().keep(steps.initialised()); !kept) {
     fmt::print(stderr, "runner: {}\n", kept.error().message);
   }

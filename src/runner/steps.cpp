@@ -212,7 +212,24 @@ Task<Result<Steps::Outcome>> Steps::tofu_step(std::string step,
   Command command;
   command.words = {parts_.assignment.binary};
   command.words.insert(command.words.end(), arguments.begin(), arguments.end());
-  co_return co_await this->step(std::move(step), std::move(command));
+  auto outcome = co_await this->step(std::move(step), std::move(command));
+  if (outcome) co_await release_lock(*outcome);
+  co_return outcome;
+}
+
+Task<> Steps::release_lock(const Outcome& failed) {
+  if (!parts_.assignment.own_backend || !failed.summary.left_lock) co_return;
+  const auto arguments = tofu::force_unlock_arguments(*failed.summary.left_lock);
+  Command command;
+  command.words = {parts_.assignment.binary};
+  command.words.insert(command.words.end(), arguments.begin(), arguments.end());
+  const auto code = last_code_;
+  const auto released = co_await this->step("force-unlock", std::move(command));
+  last_code_ = code;
+  if (!released) {
+    parts_.log.append(fmt::format("The state stays locked ({}): run `force-unlock {}`.",
+                                  released.error().message, *failed.summary.left_lock));
+  }
 }
 
 Task<Steps::Verdict> Steps::shell_step(std::string step, std::string command) {

@@ -66,6 +66,8 @@ class Steps {
   Task<Result<Outcome>> tofu_step(std::string step, std::vector<std::string> arguments);
   Task<Verdict> shell_step(std::string step, std::string command);
   Task<Result<Outcome>> step(std::string step, Command command);
+  // Releases a lock in a backend of the workspace's own that `failed` took and could not release.
+  Task<> release_lock(const Outcome& failed);
   // Repeats a step that changes nothing outside while it fails for a passing reason.
   Task<Verdict> patiently(std::string step, std::vector<std::string> arguments);
 

@@ -131,12 +131,23 @@ TEST_F(Guard, StartsNothingWithoutARegistration) {
 }
 
 // What happens to the attempt, each of which shall interrupt the child once.
+class OneInterrupt;
 struct Blow {
   const char* name;
-  void (*strike)(StandInDaemon& daemon, pid_t guard, pid_t runner);
+  void (*strike)(OneInterrupt& attempt);
 };
 
-class OneInterrupt : public Guard, public ::testing::WithParamInterface<std::tuple<Blow, bool>> {};
+class OneInterrupt : public Guard, public ::testing::WithParamInterface<std::tuple<Blow, bool>> {
+ public:
+  void cancel() {
+    daemon_.with_facts([](DaemonFacts& facts) { facts.cancel = true; });
+  }
+  void kill_runner() { kill(runner_pid(), SIGKILL); }
+  void signal_guard(int number) { kill(guard_, number); }
+  void await_interrupt() {
+    EXPECT_TRUE(eventually(5s, [&] { return times_noted("INT") > 0; }));
+  }
+};
 
 TEST_P(OneInterrupt, ReachesTheChildWhateverHappens) {
   const auto& [blow, as_tofu] = GetParam();
@@ -148,7 +159,7 @@ TEST_P(OneInterrupt, ReachesTheChildWhateverHappens) {
   daemon_.with_facts([](DaemonFacts& facts) { facts.assignment.stop_allowance = 1500ms; });
   launch_until_ready();
 
-  blow.strike(daemon_, guard_, runner_pid());
+  blow.strike(*this);
 
   wait_for_guard();
   EXPECT_TRUE(eventually(10s, [&] { return living().empty(); }));
@@ -158,23 +169,17 @@ TEST_P(OneInterrupt, ReachesTheChildWhateverHappens) {
 INSTANTIATE_TEST_SUITE_P(
     Blows, OneInterrupt,
     ::testing::Combine(
-        ::testing::Values(Blow{"Cancel",
-                               [](StandInDaemon& daemon, pid_t, pid_t) {
-                                 daemon.with_facts([](DaemonFacts& facts) { facts.cancel = true; });
-                               }},
-                          Blow{"RunnerKilled",
-                               [](StandInDaemon&, pid_t, pid_t runner) { kill(runner, SIGKILL); }},
-                          Blow{"GuardKilled",
-                               [](StandInDaemon&, pid_t guard, pid_t) { kill(guard, SIGKILL); }},
-                          Blow{"GuardAskedToEnd",
-                               [](StandInDaemon&, pid_t guard, pid_t) { kill(guard, SIGTERM); }},
-                          Blow{"CancelThenRunnerKilled",
-                               [](StandInDaemon& daemon, pid_t, pid_t runner) {
-                                 daemon.with_facts([](DaemonFacts& facts) { facts.cancel = true; });
-                                 std::this_thread::sleep_for(
-                                     400ms);  // within the stop: no event marks the middle
-                                 kill(runner, SIGKILL);
-                               }}),
+        ::testing::Values(
+            Blow{"Cancel", [](OneInterrupt& attempt) { attempt.cancel(); }},
+            Blow{"RunnerKilled", [](OneInterrupt& attempt) { attempt.kill_runner(); }},
+            Blow{"GuardKilled", [](OneInterrupt& attempt) { attempt.signal_guard(SIGKILL); }},
+            Blow{"GuardAskedToEnd", [](OneInterrupt& attempt) { attempt.signal_guard(SIGTERM); }},
+            Blow{"CancelThenRunnerKilled",
+                 [](OneInterrupt& attempt) {
+                   attempt.cancel();
+                   attempt.await_interrupt();
+                   attempt.kill_runner();
+                 }}),
         ::testing::Bool()),
     [](const auto& info) {
       return std::string(std::get<0>(info.param).name) +

@@ -338,6 +338,20 @@ TEST_F(RunnerWithTerraform, WaitsForAPersonBeforeItDeletes) {
   EXPECT_EQ(states().size(), before);
 }
 
+TEST_F(RunnerWithTerraform, PlansOnceMoreWhenTheStateHasMovedOn) {
+  assign([](Assignment& assignment) {
+    assignment.commands.deploy_plan =
+        "tofu plan -input=false -no-color -out=\"$PROVISIONER_PLAN_FILE\" && "
+        "tofu apply -input=false -no-color -auto-approve -var input=meanwhile";
+  });
+  daemon_.come();
+  launch();
+  const auto result = finished();
+  EXPECT_EQ(result.status, RunStatus::kSucceeded) << result.error;
+  EXPECT_THAT(log(), HasSubstr("planning once more"));
+  EXPECT_EQ(result.resources, (ResourceCounts{0, 1, 0}));
+}
+
 TEST_F(RunnerWithTerraform, ReportsTheFirstErrorOfAFailedPlan) {
   testing::write_file(directory_.content() / "main.tf",
                       "resource \"terraform_data\" \"a\" { input = var.missing }\n");
