@@ -33,9 +33,9 @@ AdoptionVerdict judge(const AttemptFacts& facts) {
     }
     return {kWait, fmt::format("instance {} answers for it", row.instance.value)};
   }
-  if (facts.started_here) {
+  if (facts.in_hand) {
     if (facts.lease_expired) return {kEnd, "its runner sent no heartbeat for the whole lease"};
-    return {kWatch, "this daemon has started it"};
+    return {kWatch, "this daemon has it in hand"};
   }
   if (!row.process) {
     return {kEnd, "its processes ended before its runner had registered, if they ever began"};

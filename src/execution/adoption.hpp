@@ -20,7 +20,7 @@ struct AttemptFacts {
   InstanceId me;
   Habitat here;
   // This daemon has claimed it and is about to start its guard, or sees its guard alive.
-  bool started_here = false;
+  bool in_hand = false;
   GuardState guard = GuardState::kUnknown;
   bool lease_expired = false;  // as LeaseObserver saw it
 };

@@ -113,8 +113,8 @@ AdoptionVerdict Supervisor::judge_row(const AttemptRow& row, bool lease_expired)
   const Key key(row.run, row.attempt);
   AttemptFacts facts{row, parts_.me, here_};
   facts.lease_expired = lease_expired;
-  facts.started_here = guards_.contains(key) || (claims_in_hand_ > 0 && !row.process);
-  if (!facts.started_here && row.instance == parts_.me && row.process) {
+  facts.in_hand = guards_.contains(key) || (claims_in_hand_ > 0 && !row.process);
+  if (!facts.in_hand && row.instance == parts_.me && row.process) {
     const auto pid = static_cast<pid_t>(row.process->guard_pid);
     auto process =
         GuardWatch::open(parts_.loop, pid, row.process->guard_start, [this] { wake_.notify(); });

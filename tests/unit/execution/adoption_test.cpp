@@ -63,13 +63,13 @@ INSTANTIATE_TEST_SUITE_P(
         but(
             "started by this very daemon, not yet registered",
             [](Facts& f) {
-              f.started_here = true;
+              f.in_hand = true;
               f.row.process.reset();
             },
-            kWatch, "this daemon has started it"),
+            kWatch, "this daemon has it in hand"),
         but(
             "started by this daemon, silent for the lease",
-            [](Facts& f) { f.started_here = f.lease_expired = true; }, kEnd, "no heartbeat"),
+            [](Facts& f) { f.in_hand = f.lease_expired = true; }, kEnd, "no heartbeat"),
         but(
             "claimed by a daemon that died before the runner registered",
             [](Facts& f) {
