@@ -286,6 +286,10 @@ Task<> Daemon::publish_folders() {
   const auto rescan = [](Signal& wanted, FolderPublisher& publisher, Logger log) -> Task<> {
     while (true) {
       co_await wanted.wait();
+      if ((co_await boost::asio::this_coro::cancellation_state).cancelled() !=
+          boost::asio::cancellation_type::none) {
+        co_return;
+      }
       log.info("reading all workspaces again");
       if (auto done = co_await publisher.publish_all(); !done) log.error(done.error().message);
     }

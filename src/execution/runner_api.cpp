@@ -259,16 +259,34 @@ Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {
   auto result = runner::decode_result(body);
   if (!result) co_return refusal(result.error());
   const Instant now = parts_.clock.now();
-  if (result->status == RunStatus::kSucceeded) {
-    const auto claimed = co_await parts_.store.find_claim(fence.claim);
-    if (!claimed) co_return refusal(claimed.error());
-    if (*claimed && (*claimed)->run.operation == Operation::kDeploy) {
-      result->ttl_expires_at = ttl_of((*claimed)->run, now);
-    }
+  const auto claimed = co_await parts_.store.find_claim(fence.claim);
+  if (!claimed) co_return refusal(claimed.error());
+  if (*claimed && result->status == RunStatus::kSucceeded &&
+      (*claimed)->run.operation == Operation::kDeploy) {
+    result->ttl_expires_at = ttl_of((*claimed)->run, now);
   }
   const auto finished = co_await parts_.store.finish_attempt(fence, *result, now);
-  if (finished) end_tail(AttemptKey(fence.run, fence.attempt), sentence_of(*result));
+  if (finished) {
+    end_tail(AttemptKey(fence.run, fence.attempt), sentence_of(*result));
+    if (*claimed) log_end((*claimed)->run, *result);
+  }
   co_return answer(finished, 204);
+}
+
+void RunnerApi::log_end(const Run& run, const AttemptResult& result) const {
+  const LogFields fields = {{"workspace", run.workspace.value},
+                            {"run_id", run.id.value},
+                            {"attempt", std::to_string(run.attempt.value)}};
+  if (result.status == RunStatus::kSucceeded) {
+    parts_.log.info(fmt::format("{} succeeded: {} added, {} changed, {} destroyed",
+                                to_string(run.operation), result.resources.add,
+                                result.resources.change, result.resources.destroy),
+                    fields);
+  } else {
+    parts_.log.warning(fmt::format("{} {}: {}", to_string(run.operation), to_string(result.status),
+                                   result.error),
+                       fields);
+  }
 }
 
 Task<> RunnerApi::tee(const AttemptFence& fence, std::int64_t offset, std::string text) {

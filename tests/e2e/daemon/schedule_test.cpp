@@ -51,8 +51,11 @@ TEST(Schedule, AYearOfDowntimeConvergesOnceInTheRightDirectionInAHandfulOfRows) 
   installation.start();
   installation.command({"workspace", "deploy", "busy"});
   installation.stop_daemon();
+  // As if all of it had happened a year ago.
   sql(installation,
-      "DELETE FROM occurrences; UPDATE schedules SET cursor = cursor - 365*86400*1000000;");
+      "DELETE FROM occurrences;"
+      "UPDATE schedules SET cursor = cursor - 365*86400*1000000;"
+      "UPDATE runs SET created_at = created_at - 365*86400*1000000;");
   installation.start();
   const auto destroyed = installation.wait_for_status("busy", "destroyed");
   EXPECT_EQ(destroyed["status"], "destroyed") << installation.log();
