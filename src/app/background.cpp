@@ -40,17 +40,17 @@ Background::Background(boost::asio::any_io_executor loop, Logger log)
 void Background::start(std::string name, Task<> task) {
   tasks_.emplace_back().name = std::move(name);
   Running& running = tasks_.back();
-  boost::asio::co_spawn(
-      loop_, std::move(task),
-      boost::asio::bind_cancellation_slot(
-          running.cancel.slot(), [this, &running](std::exception_ptr thrown) {
-            if (thrown && !is_cancellation(thrown)) {
-              log_.error(fmt::format("internal error in the {}: {}", running.name, text_of(thrown)));
-              std::abort();
-            }
-            running.ended = true;
-            one_ended_.notify();
-          }));
+  boost::asio::co_spawn(loop_, std::move(task),
+                        boost::asio::bind_cancellation_slot(
+                            running.cancel.slot(), [this, &running](std::exception_ptr thrown) {
+                              if (thrown && !is_cancellation(thrown)) {
+                                log_.error(fmt::format("internal error in the {}: {}", running.name,
+                                                       text_of(thrown)));
+                                std::abort();
+                              }
+                              running.ended = true;
+                              one_ended_.notify();
+                            }));
 }
 
 void Background::cancel_all() {

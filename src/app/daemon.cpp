@@ -36,10 +36,11 @@ std::string find_predecessor(const std::filesystem::path& state_dir) {
   for (const char* name : {"scheduler.json", "deployments"}) {
     std::error_code ignored;
     if (!std::filesystem::exists(state_dir / name, ignored)) continue;
-    return fmt::format("{} belongs to an installation of the file-based version, and no import is "
-                       "recorded: nothing is scheduled. Run 'provisioner migrate import', or give "
-                       "this version a state directory of its own",
-                       (state_dir / name).string());
+    return fmt::format(
+        "{} belongs to an installation of the file-based version, and no import is "
+        "recorded: nothing is scheduled. Run 'provisioner migrate import', or give "
+        "this version a state directory of its own",
+        (state_dir / name).string());
   }
   return "";
 }
@@ -56,7 +57,8 @@ Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSi
     : settings_(std::move(settings)),
       environment_(std::move(environment)),
       clock_(loop_.get_executor()),
-      log_(Logger(std::move(sink), clock_, "daemon").with({{"instance", settings_.instance_id.value}})),
+      log_(Logger(std::move(sink), clock_, "daemon")
+               .with({{"instance", settings_.instance_id.value}})),
       offload_(kOffloadThreads),
       incarnation_(random_.incarnation()),
       started_at_(clock_.now()),
@@ -94,8 +96,7 @@ Status Daemon::settle_time_zone() {
   }
   Result<std::string> stored = fail(ErrorKind::kInternal, "not asked");
   boost::asio::co_spawn(
-      loop_,
-      [&]() -> Task<> { stored = co_await store_->setting_or_insert("timezone", name); },
+      loop_, [&]() -> Task<> { stored = co_await store_->setting_or_insert("timezone", name); },
       [this](std::exception_ptr) { loop_.stop(); });
   // The store answers from a thread of its own, which is no work that the loop knows of.
   auto stay = boost::asio::make_work_guard(loop_);
@@ -137,9 +138,10 @@ void Daemon::build() {
       .clock = clock_,
       .workspace_log = *workspace_log_,
       .log = log_.named("runner_api"),
-      .assign = [this](Run run, std::string directory) {
-        return assignments_->assign(std::move(run), std::move(directory));
-      },
+      .assign =
+          [this](Run run, std::string directory) {
+            return assignments_->assign(std::move(run), std::move(directory));
+          },
       .lease = settings_.runs.lease});
   dispatcher_ = std::make_unique<execution::Dispatcher>(
       execution::Dispatcher::Parts{.loop = loop,
@@ -161,16 +163,15 @@ void Daemon::build() {
                                     .stop_allowance = settings_.runs.stop_allowance});
   publisher_ = std::make_unique<FolderPublisher>(
       loop, clock_, offload_, *store_, log_.named("config"), tofu_content_scan(),
-      FolderPublisherOptions{
-          .workspaces_dir = settings_.workspaces_dir,
-          .settle = settings_.change_settle,
-          .reporter = "instance " + settings_.instance_id.value,
-          .first_cursor =
-              [this](const WorkspaceSpec& spec, Instant now) {
-                const auto zone = spec.timezone ? Zone::find(*spec.timezone) : Result<Zone>(*zone_);
-                const Timeline timeline(spec.rules, zone.value_or(*zone_), spec.dst);
-                return first_cursor(timeline, settings_.scheduler.first_seen, now);
-              }});
+      FolderPublisherOptions{.workspaces_dir = settings_.workspaces_dir,
+                             .settle = settings_.change_settle,
+                             .reporter = "instance " + settings_.instance_id.value,
+                             .first_cursor = [this](const WorkspaceSpec& spec, Instant now) {
+                               const auto zone = spec.timezone ? Zone::find(*spec.timezone)
+                                                               : Result<Zone>(*zone_);
+                               const Timeline timeline(spec.rules, zone.value_or(*zone_), spec.dst);
+                               return first_cursor(timeline, settings_.scheduler.first_seen, now);
+                             }});
   build_api();
 }
 
@@ -194,14 +195,18 @@ void Daemon::build_api() {
           },
       .config_problems = [this] { return publisher_->problems(); },
       .reload = [this] { return publisher_->publish_all(); },
-      .runner_api = [this](http::Request request) { return runner_api_->handle(std::move(request)); }});
+      .runner_api =
+          [this](http::Request request) { return runner_api_->handle(std::move(request)); }});
 }
 
 Status Daemon::listen() {
   server_ = std::make_unique<http::Server>(
-      loop_.get_executor(), [this](http::Request request) { return api_->handle(std::move(request)); },
+      loop_.get_executor(),
+      [this](http::Request request) { return api_->handle(std::move(request)); },
       http::ServerLimits{},
-      [this](const std::string& what) { log_.error("internal error in a request", {{"error", what}}); });
+      [this](const std::string& what) {
+        log_.error("internal error in a request", {{"error", what}});
+      });
   // Everybody may connect: the API knows its peer, and refuses.
   const auto socket = settings_.state_dir / "provisioner.sock";
   if (auto bound = server_->listen_unix(socket, 0666); !bound) return bound;

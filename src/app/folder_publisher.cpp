@@ -34,7 +34,8 @@ FolderPublisher::FolderPublisher(boost::asio::any_io_executor loop, Clock& clock
       settling_(options_.settle) {}
 
 Task<Status> FolderPublisher::publish_all() {
-  auto scan = co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
+  auto scan =
+      co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
   if (!scan) co_return std::unexpected(scan.error());
   auto rows = co_await store_.workspaces();
   if (!rows) co_return fail("reading the workspaces from the store", rows.error());
@@ -60,7 +61,8 @@ Task<> FolderPublisher::publish_some(const std::vector<WorkspaceName>& names) {
       const std::string folder = name.value;
       auto done = co_await publish_folder(std::move(name));
       if (done) {
-        if (problems_.erase(folder) > 0) log_.info("workspace is valid again", {{"workspace", folder}});
+        if (problems_.erase(folder) > 0)
+          log_.info("workspace is valid again", {{"workspace", folder}});
       } else if (done.error().kind == ErrorKind::kUnavailable) {
         settling_.touch(folder, clock_.boot_now());
       } else {
@@ -77,8 +79,9 @@ Task<> FolderPublisher::publish_some(const std::vector<WorkspaceName>& names) {
 }
 
 Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
-  auto loaded = co_await offload_.run(
-      [dir = options_.workspaces_dir, name, scan = scan_] { return load_workspace(dir, name, scan); });
+  auto loaded = co_await offload_.run([dir = options_.workspaces_dir, name, scan = scan_] {
+    return load_workspace(dir, name, scan);
+  });
   if (!loaded) co_return std::unexpected(loaded.error());
   included_[name.value] = loaded->included;
   if (watcher_ != nullptr) watcher_->watch_also(name.value, loaded->included);
@@ -99,7 +102,8 @@ Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
       .first_cursor = options_.first_cursor(loaded->spec, now),
       .schedule_hash = loaded->schedule_hash,
   };
-  if (auto put = co_await store_.put_bundle(loaded->definition.bundle, std::move(loaded->bundle)); !put) {
+  if (auto put = co_await store_.put_bundle(loaded->definition.bundle, std::move(loaded->bundle));
+      !put) {
     co_return fail(fmt::format("storing the content of workspace {}", name.value), put.error());
   }
   auto row = co_await store_.publish(std::move(publication), now);
@@ -120,10 +124,11 @@ Task<Status> FolderPublisher::detach_missing(const std::set<std::string>& presen
       co_return fail(fmt::format("detaching workspace {}", name.value), done.error());
     }
     published_.erase(name);
-    log_.warning(fmt::format("the folder of workspace {} has vanished: it is detached, keeps its last "
-                             "content and its destroy schedule; 'workspace remove' forgets it",
-                             name.value),
-                 {{"workspace", name.value}});
+    log_.warning(
+        fmt::format("the folder of workspace {} has vanished: it is detached, keeps its last "
+                    "content and its destroy schedule; 'workspace remove' forgets it",
+                    name.value),
+        {{"workspace", name.value}});
   }
   std::erase_if(problems_, [&](const auto& problem) { return !present.contains(problem.first); });
   co_return Status();
@@ -137,7 +142,8 @@ void FolderPublisher::report_problem(const std::string& folder, const std::strin
 }
 
 Task<> FolderPublisher::take(const std::set<std::string>& folders) {
-  auto scan = co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
+  auto scan =
+      co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
   if (!scan) {
     report_problem("", scan.error().message);
     co_return;
@@ -177,7 +183,7 @@ Task<> FolderPublisher::run(std::unique_ptr<FolderWatcher> watcher) {
     const BootInstant wake = std::min(next_scan, settling_.next_due().value_or(next_scan));
     co_await first_of(
         [](FolderWatcher& w, FolderChanges& into) -> Task<> { into = co_await w.next(); }(*watcher_,
-                                                                                        changes),
+                                                                                          changes),
         clock_.sleep_until(wake));
     const BootInstant now = clock_.boot_now();
     for (const auto& folder : changes.folders) settling_.touch(folder, now);

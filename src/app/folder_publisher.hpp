@@ -25,8 +25,8 @@ namespace provisioner {
 
 struct FolderPublisherOptions {
   std::filesystem::path workspaces_dir;
-  Duration settle;                   // a folder is read when it was quiet for so long
-  std::string reporter;              // for config_changes: "instance host-1"
+  Duration settle;       // a folder is read when it was quiet for so long
+  std::string reporter;  // for config_changes: "instance host-1"
   // Where the cursor of a workspace starts that the store never saw.
   std::function<Instant(const WorkspaceSpec&, Instant now)> first_cursor;
 };

@@ -7,8 +7,8 @@
 
 namespace provisioner {
 
-// Not dumpable (no core with secrets, no ptrace by others of the same user), SIGPIPE ignored, as many
-// descriptors as are allowed.
+// Not dumpable (no core with secrets, no ptrace by others of the same user), SIGPIPE ignored, as
+// many descriptors as are allowed.
 void harden_process();
 
 // Takes the credentials of stores and elections out of this process's environment. Who needs them

@@ -23,17 +23,20 @@ Status make_directory(const std::filesystem::path& directory, std::filesystem::p
   std::error_code error;
   if (std::filesystem::is_directory(directory, error)) return {};
   std::filesystem::create_directories(directory, error);
-  if (error) return fail_errno(fmt::format("making the directory {}", directory.string()), error.value());
+  if (error)
+    return fail_errno(fmt::format("making the directory {}", directory.string()), error.value());
   std::filesystem::permissions(directory, mode, error);
-  if (error) return fail_errno(fmt::format("protecting the directory {}", directory.string()), error.value());
+  if (error)
+    return fail_errno(fmt::format("protecting the directory {}", directory.string()),
+                      error.value());
   return {};
 }
 
 Status make_directories(const Settings& settings) {
   using std::filesystem::perms;
   // States and secrets of live attempts are below it; the socket in it carries its own permissions.
-  if (auto made = make_directory(settings.state_dir, perms::owner_all | perms::group_exec |
-                                                         perms::others_exec);
+  if (auto made = make_directory(settings.state_dir,
+                                 perms::owner_all | perms::group_exec | perms::others_exec);
       !made) {
     return made;
   }

@@ -9,19 +9,19 @@ namespace provisioner {
 
 // What a program decides by. The sentence for people is Error::message.
 enum class ErrorKind {
-  kInvalid,           // the input is wrong; repeating it cannot help
-  kNotFound,          // the named thing does not exist
-  kConflict,          // somebody else holds it or changed it first (busy, exists, locked)
-  kVersionConflict,   // optimistic locking: the row's version is not the one given
-  kFenced,            // the caller's term or attempt is stale: stop, do not retry
-  kUnavailable,       // a dependency is away for now; retrying may help
-  kAmbiguous,         // sent, but the outcome is unknown: look it up before repeating
-  kTimeout,           // the deadline passed
-  kCancelled,         // somebody asked to stop
-  kDenied,            // not allowed
-  kIo,                // the operating system said no (disk full, permission)
-  kCorrupt,           // stored data contradicts itself
-  kInternal,          // a bug of ours
+  kInvalid,          // the input is wrong; repeating it cannot help
+  kNotFound,         // the named thing does not exist
+  kConflict,         // somebody else holds it or changed it first (busy, exists, locked)
+  kVersionConflict,  // optimistic locking: the row's version is not the one given
+  kFenced,           // the caller's term or attempt is stale: stop, do not retry
+  kUnavailable,      // a dependency is away for now; retrying may help
+  kAmbiguous,        // sent, but the outcome is unknown: look it up before repeating
+  kTimeout,          // the deadline passed
+  kCancelled,        // somebody asked to stop
+  kDenied,           // not allowed
+  kIo,               // the operating system said no (disk full, permission)
+  kCorrupt,          // stored data contradicts itself
+  kInternal,         // a bug of ours
 };
 
 std::string_view to_string(ErrorKind kind);
@@ -38,7 +38,8 @@ using Result = std::expected<T, Error>;
 
 using Status = Result<void>;
 
-// return fail(ErrorKind::kInvalid, fmt::format("minute {} is outside 0-59", 75)) fits every Result<T>.
+// return fail(ErrorKind::kInvalid, fmt::format("minute {} is outside 0-59", 75)) fits every
+// Result<T>.
 std::unexpected<Error> fail(ErrorKind kind, std::string message);
 
 // Passes an error on, with what was being done in front: "reading a.json: no such file".

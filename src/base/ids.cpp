@@ -19,9 +19,10 @@ std::string shown(char c) {
 Status check_name(std::string_view what, std::string_view text) {
   if (text.empty()) return fail(ErrorKind::kInvalid, fmt::format("{} name is empty", what));
   if (!is_alphanumeric(text.front())) {
-    return fail(ErrorKind::kInvalid,
-                fmt::format("{} name \"{}\" starts with {}: rename it to start with a letter or digit",
-                            what, text, shown(text.front())));
+    return fail(
+        ErrorKind::kInvalid,
+        fmt::format("{} name \"{}\" starts with {}: rename it to start with a letter or digit",
+                    what, text, shown(text.front())));
   }
   for (const char c : text) {
     if (is_alphanumeric(c) || c == '.' || c == '_' || c == '-') continue;

@@ -37,9 +37,9 @@ struct StrongInt {
 
 using WorkspaceName = StrongString<struct WorkspaceNameTag>;  // the folder's name
 using JobName = StrongString<struct JobNameTag>;
-using RunId = StrongString<struct RunIdTag>;            // UUID version 7: sorts by creation
-using BundleHash = StrongString<struct BundleHashTag>;  // lower-case hex of 256 bits
-using InstanceId = StrongString<struct InstanceIdTag>;  // INSTANCE_ID, or the host's name
+using RunId = StrongString<struct RunIdTag>;              // UUID version 7: sorts by creation
+using BundleHash = StrongString<struct BundleHashTag>;    // lower-case hex of 256 bits
+using InstanceId = StrongString<struct InstanceIdTag>;    // INSTANCE_ID, or the host's name
 using Incarnation = StrongString<struct IncarnationTag>;  // random, new at every daemon start
 using ClaimId = StrongString<struct ClaimIdTag>;  // random 128 bits, hex; a secret of its attempt
 

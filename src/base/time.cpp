@@ -48,10 +48,10 @@ std::string format_rfc3339(Instant at) {
   const auto day = floor<days>(at);
   const year_month_day date(day);
   const hh_mm_ss<Duration> time(at - day);
-  std::string text = fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
-                                 static_cast<unsigned>(date.month()),
-                                 static_cast<unsigned>(date.day()), time.hours().count(),
-                                 time.minutes().count(), time.seconds().count());
+  std::string text =
+      fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}", static_cast<int>(date.year()),
+                  static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
+                  time.hours().count(), time.minutes().count(), time.seconds().count());
   const auto micros = time.subseconds().count();
   if (micros % 1000 != 0) {
     text += fmt::format(".{:06}", micros);
@@ -63,10 +63,11 @@ std::string format_rfc3339(Instant at) {
 
 Result<Instant> parse_rfc3339(std::string_view text) {
   const auto wrong = [&] {
-    return fail(ErrorKind::kInvalid,
-                fmt::format("\"{}\" is not a time: write it as 2026-11-23T08:30:00Z or with an offset "
-                            "such as +01:00",
-                            text));
+    return fail(
+        ErrorKind::kInvalid,
+        fmt::format("\"{}\" is not a time: write it as 2026-11-23T08:30:00Z or with an offset "
+                    "such as +01:00",
+                    text));
   };
   std::size_t pos = 0;
   const int y = take_number(text, pos, 4);
@@ -104,7 +105,8 @@ Result<Instant> parse_rfc3339(std::string_view text) {
     if (om < 0 || om > 59) return wrong();
     offset = minutes(sign * (oh * 60 + om));
   }
-  const year_month_day date{year(y), month(static_cast<unsigned>(mo)), day(static_cast<unsigned>(d))};
+  const year_month_day date{year(y), month(static_cast<unsigned>(mo)),
+                            day(static_cast<unsigned>(d))};
   if (pos != text.size() || !date.ok()) return wrong();
   return Instant(sys_days(date).time_since_epoch() + hours(h) + minutes(mi) + seconds(s) - offset +
                  microseconds(micros));
@@ -112,9 +114,9 @@ Result<Instant> parse_rfc3339(std::string_view text) {
 
 Result<Duration> parse_duration(std::string_view text) {
   const auto wrong = [&](std::string_view why) {
-    return fail(ErrorKind::kInvalid,
-                fmt::format("\"{}\" is not a duration ({}): write it as 90s, 30m, 1h30m or 7d", text,
-                            why));
+    return fail(
+        ErrorKind::kInvalid,
+        fmt::format("\"{}\" is not a duration ({}): write it as 90s, 30m, 1h30m or 7d", text, why));
   };
   if (text.empty()) return wrong("it is empty");
   constexpr std::int64_t kMost = std::numeric_limits<std::int64_t>::max();
@@ -136,7 +138,8 @@ Result<Duration> parse_duration(std::string_view text) {
     std::size_t unit = next_unit;
     while (unit < kUnits.size() && kUnits[unit].suffix != suffix) ++unit;
     if (unit == kUnits.size()) {
-      return wrong(suffix.empty() ? "a unit is missing" : "units are d, h, m, s and ms, largest first");
+      return wrong(suffix.empty() ? "a unit is missing"
+                                  : "units are d, h, m, s and ms, largest first");
     }
     const std::int64_t scale = kUnits[unit].length.count();
     if (number > (kMost - total) / scale) return wrong("it is too long");

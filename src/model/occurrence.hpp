@@ -30,7 +30,7 @@ struct Occurrence {
   WorkspaceName workspace;
   std::string schedule;  // the rule's label, e.g. "deploy_schedule[1]"
   Instant at;
-  Instant until;           // = at for a single occurrence
+  Instant until;  // = at for a single occurrence
   std::int64_t count = 1;
   std::string local_time;  // with offset, in the workspace's zone
   Action action = Action::kDeploy;

@@ -23,9 +23,10 @@ StateWriteDecision check_state_write(const std::optional<StateVersion>& current,
   const StateMeta& present = current->meta;
   if (incoming.sha256 == present.sha256) return {StateWriteVerdict::kIdentical, ""};
   if (incoming.lineage != present.lineage) {
-    return refuse(fmt::format("lineage {} is not the state's lineage {}: it belongs to another "
-                              "deployment",
-                              incoming.lineage, present.lineage));
+    return refuse(
+        fmt::format("lineage {} is not the state's lineage {}: it belongs to another "
+                    "deployment",
+                    incoming.lineage, present.lineage));
   }
   if (incoming.serial < present.serial) {
     return refuse(fmt::format("serial {} is older than the state's serial {}", incoming.serial,
@@ -52,9 +53,8 @@ RecoveryDecision check_recovered_state(const std::optional<StateVersion>& curren
                         current->written_by)};
   }
   if (current->meta.lineage != recovered.lineage) {
-    return {RecoveryVerdict::kDiverged,
-            fmt::format("its lineage {} is not the state's lineage {}", recovered.lineage,
-                        current->meta.lineage)};
+    return {RecoveryVerdict::kDiverged, fmt::format("its lineage {} is not the state's lineage {}",
+                                                    recovered.lineage, current->meta.lineage)};
   }
   // Older spool files of the same attempt are behind what was handed over later.
   if (recovered.serial <= current->meta.serial) {

@@ -8,7 +8,8 @@ namespace provisioner {
 namespace {
 
 // A failed or stopped operation leaves resources behind in an unknown state.
-Workspace after_failure(Workspace workspace, const Run& run, const std::string& error, Instant now) {
+Workspace after_failure(Workspace workspace, const Run& run, const std::string& error,
+                        Instant now) {
   if (run.operation == Operation::kDeploy) {
     workspace.status = WorkspaceStatus::kDeployFailed;
     workspace.last_deploy_error = error;
@@ -76,16 +77,18 @@ Duration destroy_retry_delay(std::int64_t failures) {
   constexpr Duration kFirst = std::chrono::minutes(15);
   constexpr Duration kLongest = std::chrono::hours(6);
   // 15 min << 5 is already past six hours.
-  return std::min<Duration>(kFirst * (1LL << std::clamp<std::int64_t>(failures - 1, 0, 5)), kLongest);
+  return std::min<Duration>(kFirst * (1LL << std::clamp<std::int64_t>(failures - 1, 0, 5)),
+                            kLongest);
 }
 
 AfterInterruption after_interruption(const Run& run) {
   if (run.cancel_requested) return {RunStatus::kCancelled, "cancelled while it was interrupted"};
   if (run.attempt.value >= kMostAttempts) {
-    return {RunStatus::kInterrupted,
-            fmt::format("{} attempts were interrupted, the last one included: look at the log, then "
-                        "run it again by hand",
-                        run.attempt.value)};
+    return {
+        RunStatus::kInterrupted,
+        fmt::format("{} attempts were interrupted, the last one included: look at the log, then "
+                    "run it again by hand",
+                    run.attempt.value)};
   }
   return {RunStatus::kQueued, "resumed with a new attempt"};
 }

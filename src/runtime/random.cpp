@@ -44,7 +44,8 @@ RunId Random::run_id(Instant created) {
   bytes[6] = static_cast<unsigned char>(0x70 | (bytes[6] & 0x0f));
   bytes[8] = static_cast<unsigned char>(0x80 | (bytes[8] & 0x3f));
   std::string text = to_hex(bytes);
-  for (const std::size_t dash : {std::size_t{8}, std::size_t{13}, std::size_t{18}, std::size_t{23}}) {
+  for (const std::size_t dash :
+       {std::size_t{8}, std::size_t{13}, std::size_t{18}, std::size_t{23}}) {
     text.insert(dash, 1, '-');
   }
   return RunId(std::move(text));

@@ -23,8 +23,8 @@ using LogFields = std::vector<LogField>;
 struct LogEvent {
   Instant at;
   LogLevel level = LogLevel::kInfo;
-  std::string logger;  // the room that speaks: "scheduler"
-  std::string message; // a sentence
+  std::string logger;   // the room that speaks: "scheduler"
+  std::string message;  // a sentence
   LogFields fields;
 };
 
@@ -35,7 +35,11 @@ class LogSink {
   virtual void write(const LogEvent& event) = 0;
 };
 
-enum class LogFormat { kAuto, kText, kJson };  // auto: text on a terminal, journald there, else JSON
+enum class LogFormat {
+  kAuto,
+  kText,
+  kJson
+};  // auto: text on a terminal, journald there, else JSON
 
 std::unique_ptr<LogSink> standard_error_sink(LogFormat format, LogLevel least);
 

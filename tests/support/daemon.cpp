@@ -26,8 +26,10 @@ Installation::~Installation() {
   if (daemon_) kill_daemon();
   // Whatever belongs to this installation carries its directory in its environment or arguments.
   for (int round = 0; round < 3; ++round) {
-    for (const pid_t pid : processes_with("PROVISIONER_TEST_ROOT", root().string())) kill(pid, SIGKILL);
-    for (const pid_t pid : processes_with("WORKSPACE_DEPLOYMENT_DIR", root().string())) kill(pid, SIGKILL);
+    for (const pid_t pid : processes_with("PROVISIONER_TEST_ROOT", root().string()))
+      kill(pid, SIGKILL);
+    for (const pid_t pid : processes_with("WORKSPACE_DEPLOYMENT_DIR", root().string()))
+      kill(pid, SIGKILL);
     for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
       const std::string name = entry.path().filename();
       if (name.find_first_not_of("0123456789") != std::string::npos) continue;
@@ -41,7 +43,8 @@ std::filesystem::path Installation::workspace_dir(const std::string& name) const
   return config_dir() / "workspaces" / name;
 }
 
-void Installation::write(const std::string& workspace, const std::string& file, std::string_view text) {
+void Installation::write(const std::string& workspace, const std::string& file,
+                         std::string_view text) {
   write_file(workspace_dir(workspace) / file, text);
 }
 
@@ -69,10 +72,10 @@ Environment Installation::whole_environment() const {
 void Installation::start() {
   daemon_ = std::make_unique<Background>(std::vector<std::string>{built("provisioner"), "serve"},
                                          whole_environment(), root() / "daemon.log");
-  const bool answers = eventually(seconds(20), [&] {
-    return !daemon_->running() || command({"cluster", "status"}).code == 0;
-  });
-  if (!answers || !daemon_->running()) throw std::runtime_error("the daemon did not start:\n" + log());
+  const bool answers = eventually(
+      seconds(20), [&] { return !daemon_->running() || command({"cluster", "status"}).code == 0; });
+  if (!answers || !daemon_->running())
+    throw std::runtime_error("the daemon did not start:\n" + log());
 }
 
 void Installation::kill_daemon() {
@@ -88,7 +91,8 @@ int Installation::stop_daemon() {
   return code;
 }
 
-Finished Installation::command(const std::vector<std::string>& arguments, milliseconds patience) const {
+Finished Installation::command(const std::vector<std::string>& arguments,
+                               milliseconds patience) const {
   std::vector<std::string> all = {built("provisioner")};
   all.insert(all.end(), arguments.begin(), arguments.end());
   return run_program(all, whole_environment(), patience);
@@ -97,11 +101,14 @@ Finished Installation::command(const std::vector<std::string>& arguments, millis
 Json Installation::query(std::vector<std::string> arguments) const {
   arguments.insert(arguments.end(), {"--output", "json"});
   const Finished finished = command(arguments);
-  if (finished.code != 0) throw std::runtime_error(arguments[0] + " " + arguments[1] + ": " + finished.err);
+  if (finished.code != 0)
+    throw std::runtime_error(arguments[0] + " " + arguments[1] + ": " + finished.err);
   return Json::parse(finished.out);
 }
 
-Json Installation::workspace(const std::string& name) const { return query({"workspace", "show", name}); }
+Json Installation::workspace(const std::string& name) const {
+  return query({"workspace", "show", name});
+}
 
 std::vector<Json> Installation::runs(const std::string& workspace) const {
   return query({"run", "list", workspace, "--limit", "500"})["items"];

@@ -25,7 +25,8 @@ class Installation {
   // workspaces/<name>/<file>; makes the folder.
   void write(const std::string& workspace, const std::string& file, std::string_view text);
   // config.json and main.tf of a workspace; `tf` defaults to one terraform_data resource.
-  void add_workspace(const std::string& name, const Json& config, std::string_view tf = kOneResource);
+  void add_workspace(const std::string& name, const Json& config,
+                     std::string_view tf = kOneResource);
   std::filesystem::path workspace_dir(const std::string& name) const;
 
   // Additional environment of the daemon and the commands, e.g. PROVISIONER_RUNS_LEASE.
@@ -57,7 +58,8 @@ class Installation {
   Json wait_for_end(const std::string& run,
                     std::chrono::milliseconds patience = std::chrono::seconds(60)) const;
 
-  // All processes of one run (guard, runner, tofu, local-exec), found from outside by the tag in their environment.
+  // All processes of one run (guard, runner, tofu, local-exec), found from outside by the tag in
+  // their environment.
   std::vector<pid_t> processes_of(const std::string& run) const;
   // Those whose command line contains `text`.
   std::vector<pid_t> processes_of(const std::string& run, std::string_view text) const;

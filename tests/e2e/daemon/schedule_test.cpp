@@ -11,17 +11,19 @@ using namespace std::chrono_literals;
 
 // What the store's file says while no daemon has it.
 std::string sql(const Installation& installation, const std::string& statement) {
-  const auto done = run_program(
-      {"sqlite3", (installation.state_dir() / "provisioner.db").string(), statement});
+  const auto done =
+      run_program({"sqlite3", (installation.state_dir() / "provisioner.db").string(), statement});
   EXPECT_EQ(done.code, 0) << done.err;
   return done.out;
 }
 
 TEST(Schedule, TheLastOccurrenceOfANewWorkspaceActsAtOnce) {
   Installation installation;
-  installation.add_workspace("shop", {{"deploy_schedule", "* * * * *"}, {"timezone", "Europe/London"}});
+  installation.add_workspace("shop",
+                             {{"deploy_schedule", "* * * * *"}, {"timezone", "Europe/London"}});
   installation.start();
-  EXPECT_EQ(installation.wait_for_status("shop", "deployed")["status"], "deployed") << installation.log();
+  EXPECT_EQ(installation.wait_for_status("shop", "deployed")["status"], "deployed")
+      << installation.log();
   const auto runs = installation.runs("shop");
   ASSERT_EQ(runs.size(), 1u);
   EXPECT_EQ(runs[0]["trigger"], "schedule");
@@ -33,7 +35,8 @@ TEST(Schedule, ARestartNeitherRepeatsNorForgetsAnything) {
   Installation installation;
   installation.add_workspace("shop", {{"deploy_schedule", "0 0 * * *"}});
   installation.start();
-  ASSERT_EQ(installation.wait_for_status("shop", "deployed")["status"], "deployed") << installation.log();
+  ASSERT_EQ(installation.wait_for_status("shop", "deployed")["status"], "deployed")
+      << installation.log();
   EXPECT_EQ(installation.stop_daemon(), 0) << installation.log();
   installation.start();
   // The daemon has looked at everything when its scheduler has answered a manual command.
@@ -47,7 +50,8 @@ TEST(Schedule, ARestartNeitherRepeatsNorForgetsAnything) {
 // I3, and the bug most reported of schedulers: a flood, or nothing, after an outage.
 TEST(Schedule, AYearOfDowntimeConvergesOnceInTheRightDirectionInAHandfulOfRows) {
   Installation installation;
-  installation.add_workspace("busy", {{"deploy_schedule", "0 3 * * *"}, {"destroy_schedule", "* * * * *"}});
+  installation.add_workspace("busy",
+                             {{"deploy_schedule", "0 3 * * *"}, {"destroy_schedule", "* * * * *"}});
   installation.start();
   installation.command({"workspace", "deploy", "busy"});
   installation.stop_daemon();
@@ -75,7 +79,8 @@ TEST(Schedule, ADisabledWorkspaceFiresNothingAndKeepsItsState) {
   installation.add_workspace("shop", {{"deploy_schedule", "* * * * *"}, {"enabled", false}});
   installation.add_workspace("other", {{"deploy_schedule", "* * * * *"}});
   installation.start();
-  ASSERT_EQ(installation.wait_for_status("other", "deployed")["status"], "deployed") << installation.log();
+  ASSERT_EQ(installation.wait_for_status("other", "deployed")["status"], "deployed")
+      << installation.log();
   EXPECT_EQ(installation.workspace("shop")["status"], "pending");
   EXPECT_TRUE(installation.runs("shop").empty());
 }
@@ -84,7 +89,8 @@ TEST(Schedule, AHoldSuspendsTheScheduleButNotAPerson) {
   Installation installation;
   installation.add_workspace("shop", {{"deploy_schedule", false}});
   installation.start();
-  ASSERT_TRUE(eventually(10s, [&] { return installation.command({"workspace", "show", "shop"}).code == 0; }));
+  ASSERT_TRUE(eventually(
+      10s, [&] { return installation.command({"workspace", "show", "shop"}).code == 0; }));
   EXPECT_EQ(installation.command({"workspace", "hold", "shop", "--reason", "audit"}).code, 0);
   EXPECT_EQ(installation.workspace("shop")["held"], true);
   EXPECT_EQ(installation.command({"workspace", "deploy", "shop"}).code, 0);

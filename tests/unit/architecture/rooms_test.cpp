@@ -49,7 +49,8 @@ TEST(Rooms, IncludeOnlyTheRoomsBelowThem) {
     const auto relative = std::filesystem::relative(entry.path(), source);
     const std::string room = relative.begin()->string();
     if (kUnrestricted.contains(room) || std::next(relative.begin()) == relative.end()) continue;
-    ASSERT_TRUE(kMayUse.contains(room)) << relative << " is in a room that this table does not know";
+    ASSERT_TRUE(kMayUse.contains(room))
+        << relative << " is in a room that this table does not know";
     ++files;
     std::ifstream text(entry.path());
     std::string line;
@@ -67,18 +68,20 @@ TEST(Rooms, IncludeOnlyTheRoomsBelowThem) {
 
 TEST(Rooms, ReadTheClockOnlyInRuntime) {
   const std::filesystem::path source = std::filesystem::path(PROVISIONER_SOURCE_DIR) / "src";
-  const std::regex now(R"re((system_clock|steady_clock|utc_clock)::now|clock_gettime|[^_a-z]time\((NULL|nullptr|0)\))re");
+  const std::regex now(
+      R"re((system_clock|steady_clock|utc_clock)::now|clock_gettime|[^_a-z]time\((NULL|nullptr|0)\))re");
   for (const auto& entry : std::filesystem::recursive_directory_iterator(source)) {
     const auto relative = std::filesystem::relative(entry.path(), source);
     const std::string room = relative.begin()->string();
-    // The guard is a page of code without the runtime, so that nothing in it can fail; its only look
-    // at the clock goes into its exit record.
+    // The guard is a page of code without the runtime, so that nothing in it can fail; its only
+    // look at the clock goes into its exit record.
     const bool guard = relative == "runner/guard.cpp";
     if (!entry.is_regular_file() || room == "runtime" || room == "app" || guard) continue;
     std::ifstream text(entry.path());
     std::string line;
     for (int number = 1; std::getline(text, line); ++number) {
-      EXPECT_FALSE(std::regex_search(line, now)) << relative.string() << ":" << number << ": " << line;
+      EXPECT_FALSE(std::regex_search(line, now))
+          << relative.string() << ":" << number << ": " << line;
     }
   }
 }

@@ -51,7 +51,8 @@ TEST(StateWrite, FollowsTheRules) {
   for (const auto& c : cases) {
     const auto decision = check_state_write(c.current, c.lock, c.lock_id, c.incoming);
     EXPECT_EQ(decision.verdict, c.verdict) << c.name;
-    EXPECT_NE(decision.reason.find(c.reason), std::string::npos) << c.name << ": " << decision.reason;
+    EXPECT_NE(decision.reason.find(c.reason), std::string::npos)
+        << c.name << ": " << decision.reason;
   }
 }
 
@@ -68,7 +69,8 @@ TEST(StateRecovery, CountsOnlyWhatBelongsToTheAttempt) {
       {"on top of its base", version(3, meta(5, "five"), "run-0", 1), 3, meta(6, "six"), kAccept},
       {"on top of its own write", version(4, meta(6, "six")), 3, meta(9, "nine"), kAccept},
       {"handed over after all", version(4, meta(6, "six")), 3, meta(6, "six"), kAlreadyThere},
-      {"an older spool file of its own", version(4, meta(6, "six")), 3, meta(5, "x"), kAlreadyThere},
+      {"an older spool file of its own", version(4, meta(6, "six")), 3, meta(5, "x"),
+       kAlreadyThere},
       {"another attempt wrote since", version(4, meta(6, "six"), "run-2", 1), 3, meta(9, "nine"),
        kDiverged},
       {"other lineage", version(3, meta(5, "five"), "run-0", 1), 3, meta(6, "six", "M"), kDiverged},

@@ -60,8 +60,9 @@ TEST(Transitions, AFailedDestroyIsTriedAgainAfterFifteenMinutesDoublingToSixHour
 }
 
 TEST(Transitions, ACancelledDestroyIsNotTriedAgainByItself) {
-  const auto workspace = after_finish({}, run_of(Operation::kDestroy),
-                                      {.status = RunStatus::kCancelled, .error = "cancelled"}, kNow);
+  const auto workspace =
+      after_finish({}, run_of(Operation::kDestroy),
+                   {.status = RunStatus::kCancelled, .error = "cancelled"}, kNow);
   EXPECT_EQ(workspace.status, WorkspaceStatus::kDestroyFailed);
   EXPECT_EQ(workspace.retry_at, std::nullopt);
 }

@@ -18,8 +18,9 @@ TEST(Log, JsonLineEscapesWhatAChildMayPrint) {
 }
 
 TEST(Log, TextLineQuotesOnlyWhereNeeded) {
-  EXPECT_EQ(render_text(event("deploying", {{"workspace", "shop"}, {"reason", "it is due"}}), false),
-            "2026-11-23T08:34:18.250Z warning deploying workspace=shop reason=\"it is due\"");
+  EXPECT_EQ(
+      render_text(event("deploying", {{"workspace", "shop"}, {"reason", "it is due"}}), false),
+      "2026-11-23T08:34:18.250Z warning deploying workspace=shop reason=\"it is due\"");
 }
 
 TEST(Log, LevelsHaveNamesAndAnUnknownOneIsRefused) {
