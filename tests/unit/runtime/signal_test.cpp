@@ -2,10 +2,14 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <exception>
 #include <thread>
 
 #include "runtime/offload.hpp"
@@ -89,6 +93,32 @@ TEST(Offload, RunsElsewhereAndResumesOnTheLoop) {
   loop.run();
   EXPECT_TRUE(work_thread != loop_thread);
   EXPECT_TRUE(after == loop_thread);
+}
+
+TEST(Offload, LetsACancelledCallerWaitForWorkThatHasBegun) {
+  boost::asio::io_context loop;
+  Offload offload(2);
+  std::atomic<bool> begun = false, cancelled = false, worked = false;
+  boost::asio::cancellation_signal cancel;
+  std::exception_ptr thrown;
+  boost::asio::co_spawn(
+      loop,
+      [&]() -> Task<> {
+        co_await offload.run([&] {
+          begun = true;
+          while (!cancelled) std::this_thread::yield();
+          // The cancellation has its own way to the pool: it gets the time to come first.
+          std::this_thread::sleep_for(10ms);
+          return worked = true;
+        });
+      },
+      boost::asio::bind_cancellation_slot(cancel.slot(),
+                                          [&](std::exception_ptr error) { thrown = error; }));
+  while (!begun) loop.run_for(1ms);
+  cancel.emit(boost::asio::cancellation_type::terminal);
+  cancelled = true;
+  loop.run();
+  EXPECT_TRUE(worked);
 }
 
 }  // namespace
