@@ -27,11 +27,14 @@ AdoptionVerdict judge(const AttemptFacts& facts) {
   using enum AdoptionAction;
   const AttemptRow& row = facts.row;
   if (row.instance != facts.me) {
-    if (facts.lease_expired) {
-      return {kEndUnproved,
-              fmt::format("instance {} was not heard of for its whole lease", row.instance.value)};
+    if (!facts.lease_expired) {
+      return {kWait, fmt::format("instance {} answers for it", row.instance.value)};
     }
-    return {kWait, fmt::format("instance {} answers for it", row.instance.value)};
+    const std::string silence =
+        fmt::format("instance {} was not heard of for its whole lease", row.instance.value);
+    const bool is_near = row.process && foreign_because(*row.process, facts.here).empty();
+    if (is_near) return {kEnd, silence + ", and its processes were on this machine"};
+    return {kEndUnproved, silence};
   }
   if (facts.in_hand) {
     if (facts.lease_expired) return {kEnd, "its runner sent no heartbeat for the whole lease"};

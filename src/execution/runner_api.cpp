@@ -278,14 +278,14 @@ void RunnerApi::log_end(const Run& run, const AttemptResult& result) const {
                             {"run_id", run.id.value},
                             {"attempt", std::to_string(run.attempt.value)}};
   if (result.status == RunStatus::kSucceeded) {
-    parts_.log.info(fmt::format("{} succeeded: {} added, {} changed, {} destroyed",
-                                to_string(run.operation), result.resources.add,
-                                result.resources.change, result.resources.destroy),
-                    fields);
+    parts_.log.info(
+        fmt::format("{} succeeded: {} added, {} changed, {} destroyed", to_string(run.operation),
+                    result.resources.add, result.resources.change, result.resources.destroy),
+        fields);
   } else {
-    parts_.log.warning(fmt::format("{} {}: {}", to_string(run.operation), to_string(result.status),
-                                   result.error),
-                       fields);
+    parts_.log.warning(
+        fmt::format("{} {}: {}", to_string(run.operation), to_string(result.status), result.error),
+        fields);
   }
 }
 

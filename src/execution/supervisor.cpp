@@ -15,6 +15,11 @@ constexpr Duration kKillPatience = 5s;
 // Clocks of two machines may run apart by that much within a lease, and then some.
 constexpr Duration kLeaseMargin = 5s;
 
+// <state>/work/<workspace>/attempts/<run>-<attempt>
+WorkspaceName workspace_of(const runner::AttemptDirectory& directory) {
+  return WorkspaceName(directory.root.parent_path().parent_path().filename().string());
+}
+
 }  // namespace
 
 Supervisor::Supervisor(Parts parts)
@@ -80,15 +85,17 @@ Task<bool> Supervisor::look() {
     const Key key(row.run, row.attempt);
     const bool lease_expired = std::ranges::any_of(
         expired, [&](const auto& other) { return Key(other.run, other.attempt) == key; });
-    if (row.instance == parts_.me) running_.push_back(key);
+    const bool mine = row.instance == parts_.me;
+    if (mine) running_.push_back(key);
+    if (!mine && !fence) continue;  // other instances' attempts are the leader's business
     const auto verdict = judge_row(row, lease_expired);
-    if (said_[key] != verdict.reason && row.instance == parts_.me) {
+    if (said_[key] != verdict.reason && mine) {
       parts_.log.debug("an attempt is running: " + verdict.reason, fields_of(row));
     }
     said_[key] = verdict.reason;
     if (verdict.action == AdoptionAction::kEnd || verdict.action == AdoptionAction::kEndUnproved) {
       if (co_await end(row, verdict, lease_expired)) settled.push_back(key);
-    } else if (verdict.action == AdoptionAction::kWait && row.instance == parts_.me) {
+    } else if (verdict.action == AdoptionAction::kWait && mine) {
       ++unwatched_;
     }
   }
@@ -250,22 +257,18 @@ Task<> Supervisor::sweep_orphans(std::vector<runner::AttemptDirectory> directori
   for (const auto& directory : directories) {
     const auto note =
         co_await parts_.offload.run([directory] { return read_attempt_note(directory); });
-    if (!note) {
-      // Nothing is started before the note is on disk.
-      const auto removed =
-          co_await parts_.offload.run([directory] { return remove_attempt_directory(directory); });
-      if (!removed) parts_.log.warning(removed.error().message);
-      continue;
+    // Without a note nothing was started yet.
+    if (note) {
+      const Key key(note->fence.run, note->fence.attempt);
+      if (std::ranges::find(running_, key) != running_.end()) continue;
+      const auto killed = co_await parts_.offload.run(
+          [key] { return kill_process_set(key.first, key.second, kKillPatience); });
+      if (!killed) {
+        parts_.log.error("an ended attempt lives on: " + killed.error().message);
+        continue;
+      }
     }
-    const Key key(note->fence.run, note->fence.attempt);
-    if (std::ranges::find(running_, key) != running_.end()) continue;
-    const auto killed = co_await parts_.offload.run(
-        [key] { return kill_process_set(key.first, key.second, kKillPatience); });
-    if (killed) {
-      co_await tidy(directory, note->workspace);
-    } else {
-      parts_.log.error("an ended attempt lives on: " + killed.error().message);
-    }
+    co_await tidy(directory, workspace_of(directory));
   }
 }
 

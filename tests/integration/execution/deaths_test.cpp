@@ -194,6 +194,43 @@ resource "terraform_data" "slow" {}
   expect_success(registered ? 1 : 2);
 }
 
+TEST_F(Deaths, OfAnInstanceAreSeenByTheEndOfItsLease) {
+  instance.settings.runs.lease = 4s;
+  instance.settings.runs.heartbeat = 500ms;
+  instance.settings.runs.stop_allowance = 1s;
+  instance.start();
+  instance.publish("shop", R"(resource "terraform_data" "one" { input = "first" }
+resource "terraform_data" "slow" {}
+)");
+  instance.daemon().dispatcher().stop_claiming();
+  run = instance.enqueue("shop", Operation::kDeploy);
+  auto& store = instance.daemon().store();
+  ClaimRequest request;
+  request.instance = InstanceId("host-2");
+  request.claim = ClaimId("0123456789abcdef0123456789abcdef");
+  request.fence = instance.daemon().get(store.leadership()).fence;
+  request.now = instance.daemon().clock().now();
+  ASSERT_TRUE(instance.daemon().get(store.claim_next(request)).has_value());
+  const auto claimed_at = instance.daemon().clock().boot_now();
+  expect_interruption("host-2 was not heard of");
+  EXPECT_GE(instance.daemon().clock().boot_now() - claimed_at, instance.settings.runs.lease);
+  instance.kill_daemon();
+  instance.start();
+  expect_success(2);
+}
+
+TEST_F(Deaths, ThatTakeTheSpoolAlongHoldTheWorkspaceForAPerson) {
+  deploy_slowly();
+  instance.kill_daemon();
+  for (const pid_t pid : instance.processes(run)) kill(pid, SIGKILL);
+  std::filesystem::remove_all(instance.settings.state_dir / "work");
+  instance.start();
+  expect_interruption("its guard is dead");
+  EXPECT_EQ(instance.run(run).status, RunStatus::kInterrupted);
+  EXPECT_TRUE(instance.workspace("shop").held);
+  EXPECT_THAT(instance.workspace("shop").hold_reason, HasSubstr("workspace release shop"));
+}
+
 TEST_F(Deaths, OfAPausedRunnerComeBeforeItsLeaseEnds) {
   instance.settings.runs.lease = 8s;
   instance.settings.runs.stop_allowance = 3s;

@@ -123,9 +123,17 @@ INSTANTIATE_TEST_SUITE_P(
             },
             kWait, "host-2 answers for it"),
         but(
-            "another instance's attempt whose lease has ended",
+            "another instance's attempt on this machine, whose lease has ended",
             [](Facts& f) {
               f.row.instance = InstanceId("host-2");
+              f.lease_expired = true;
+            },
+            kEnd, "on this machine"),
+        but(
+            "another instance's attempt elsewhere, whose lease has ended",
+            [](Facts& f) {
+              f.row.instance = InstanceId("host-2");
+              f.row.process->machine_id = "machine-b";
               f.lease_expired = true;
             },
             kEndUnproved, "host-2 was not heard of"),
