@@ -19,7 +19,7 @@ namespace {
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
-// Shown with a failing test only: gtest prints what a test wrote to standard error.
+// ctest shows it with a failing test only.
 class TestLog final : public LogSink {
  public:
   void write(const LogEvent& event) override {
