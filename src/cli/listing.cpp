@@ -19,10 +19,17 @@ Instant now() {
 
 void print_object(const nlohmann::ordered_json& object, std::size_t indent) {
   for (const auto& [key, value] : object.items()) {
-    if (value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty())) continue;
+    if (value.is_null() || (value.is_string() && value.get_ref<const std::string&>().empty()))
+      continue;
     if (value.is_object() && !value.empty()) {
       fmt::print("{:{}}{}:\n", "", indent, key);
       print_object(value, indent + 2);
+    } else if (value.is_array() && !value.empty() && value.front().is_object()) {
+      fmt::print("{:{}}{}:\n", "", indent, key);
+      for (const auto& item : value) {
+        fmt::print("{:{}}-\n", "", indent + 2);
+        print_object(item, indent + 4);
+      }
     } else {
       const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
       fmt::print("{:{}}{}: {}\n", "", indent, key, text);
@@ -40,8 +47,7 @@ void Query::add(std::string_view name, std::string_view value) {
 void show(Session& session, const std::string& target,
           const std::function<void(const std::string& json)>& print_table) {
   auto api = session.api();
-  auto answer =
-      api ? (*api)->get(target) : Result<std::string>(std::unexpected(api.error()));
+  auto answer = api ? (*api)->get(target) : Result<std::string>(std::unexpected(api.error()));
   if (!answer) {
     session.code = report(answer.error());
   } else if (!session.printed(*answer)) {
@@ -52,8 +58,8 @@ void show(Session& session, const std::string& target,
 void act(Session& session, const std::string& method, const std::string& target,
          const std::string& body, const std::function<void(const nlohmann::json&)>& say) {
   auto api = session.api();
-  auto answer = api ? (*api)->send(method, target, body)
-                    : Result<std::string>(std::unexpected(api.error()));
+  auto answer =
+      api ? (*api)->send(method, target, body) : Result<std::string>(std::unexpected(api.error()));
   if (!answer) {
     session.code = report(answer.error());
     return;

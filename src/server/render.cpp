@@ -54,6 +54,34 @@ std::string joined(const std::vector<std::string>& items) {
   return all;
 }
 
+Json json_of(const Run& run) {
+  return {{"id", run.id.value},
+          {"workspace", run.workspace.value},
+          {"job", nullptr},
+          {"operation", to_string(run.operation)},
+          {"mode", or_null(run.mode)},
+          {"trigger", to_string(run.trigger)},
+          {"scheduled_for", or_null(run.scheduled_for)},
+          {"requested_by", or_null(run.requested_by)},
+          {"waiting_for", or_null(run.waiting_for)},
+          {"not_before", or_null(run.not_before)},
+          {"status", to_string(run.status)},
+          {"cancel_requested", run.cancel_requested},
+          {"attempt", run.attempt.value},
+          {"instance", or_null(run.instance)},
+          {"term", run.attempt.value == 0 ? Json() : Json(run.term.value)},
+          {"created_at", format_rfc3339(run.created_at)},
+          {"started_at", or_null(run.started_at)},
+          {"finished_at", or_null(run.finished_at)},
+          {"exit_code", run.exit_code ? Json(*run.exit_code) : Json()},
+          {"error", or_null(run.error)},
+          {"bundle", or_null(run.definition.bundle)},
+          {"resources",
+           {{"add", run.resources.add},
+            {"change", run.resources.change},
+            {"destroy", run.resources.destroy}}}};
+}
+
 }  // namespace
 
 std::string render(const WorkspaceView& view) {
@@ -91,32 +119,20 @@ std::string render(const WorkspaceView& view) {
                {"version", w.version.value}});
 }
 
-std::string render(const Run& run) {
-  return text({{"id", run.id.value},
-               {"workspace", run.workspace.value},
-               {"job", nullptr},
-               {"operation", to_string(run.operation)},
-               {"mode", or_null(run.mode)},
-               {"trigger", to_string(run.trigger)},
-               {"scheduled_for", or_null(run.scheduled_for)},
-               {"requested_by", or_null(run.requested_by)},
-               {"waiting_for", or_null(run.waiting_for)},
-               {"not_before", or_null(run.not_before)},
-               {"status", to_string(run.status)},
-               {"cancel_requested", run.cancel_requested},
-               {"attempt", run.attempt.value},
-               {"instance", or_null(run.instance)},
-               {"term", run.attempt.value == 0 ? Json() : Json(run.term.value)},
-               {"created_at", format_rfc3339(run.created_at)},
-               {"started_at", or_null(run.started_at)},
-               {"finished_at", or_null(run.finished_at)},
-               {"exit_code", run.exit_code ? Json(*run.exit_code) : Json()},
-               {"error", or_null(run.error)},
-               {"bundle", or_null(run.definition.bundle)},
-               {"resources",
-                {{"add", run.resources.add},
-                 {"change", run.resources.change},
-                 {"destroy", run.resources.destroy}}}});
+std::string render(const Run& run) { return text(json_of(run)); }
+
+std::string render(const Run& run, std::span<const AttemptRow> attempts) {
+  Json json = json_of(run);
+  Json& list = json["attempts"] = Json::array();
+  for (const AttemptRow& row : attempts) {
+    list.push_back({{"attempt", row.attempt.value},
+                    {"status", to_string(row.status)},
+                    {"instance", row.instance.value},
+                    {"started_at", format_rfc3339(row.started_at)},
+                    {"finished_at", or_null(row.finished_at)},
+                    {"error", or_null(row.error)}});
+  }
+  return text(json);
 }
 
 std::string render(const Occurrence& occurrence) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,8 @@ struct WorkspaceView {
 std::string render(const WorkspaceView& view);
 
 std::string render(const Run& run);
+// With its `attempts`, oldest first.
+std::string render(const Run& run, std::span<const AttemptRow> attempts);
 std::string render(const Occurrence& occurrence);
 std::string render(const PreviewPoint& point);
 std::string render(const ConfigChange& change);

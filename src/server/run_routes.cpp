@@ -48,7 +48,9 @@ Task<Reply> list_runs(Services& services, Call call) {
 Task<Reply> show_run(Services& services, Call call) {
   const auto run = co_await find_run(services, call);
   if (!run) co_return std::unexpected(run.error());
-  co_return http::json_response(200, render(*run) + "\n");
+  const auto attempts = co_await services.parts.store.attempts(run->id);
+  if (!attempts) co_return refuse(attempts.error());
+  co_return http::json_response(200, render(*run, *attempts) + "\n");
 }
 
 Task<Reply> cancel_run(Services& services, Call call) {

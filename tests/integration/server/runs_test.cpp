@@ -126,6 +126,21 @@ TEST_F(RunsApi, PagesThroughRunsNewestFirst) {
   EXPECT_EQ(paged, ids);
 }
 
+TEST_F(RunsApi, ShowsEveryAttemptAndHowItEnded) {
+  given_workspace("shop");
+  const std::string id = read(post("/workspaces/shop/deploy"))["id"];
+  EXPECT_EQ(read(get("/runs/" + id))["attempts"], json::array());
+  finish(claim().fence, {.status = RunStatus::kInterrupted, .error = "tofu was killed"});
+  claim();
+  const json attempts = read(get("/runs/" + id))["attempts"];
+  ASSERT_EQ(attempts.size(), 2U);
+  EXPECT_EQ(attempts[0]["attempt"], 1);
+  EXPECT_EQ(attempts[0]["status"], "interrupted");
+  EXPECT_EQ(attempts[0]["error"], "tofu was killed");
+  EXPECT_EQ(attempts[1]["status"], "running");
+  EXPECT_EQ(attempts[1]["finished_at"], nullptr);
+}
+
 TEST_F(RunsApi, GivesALogAsTextAndFromAnyPlaceOn) {
   given_workspace("shop");
   const std::string id = read(post("/workspaces/shop/deploy"))["id"];
