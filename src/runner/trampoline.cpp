@@ -21,7 +21,10 @@ namespace {
 constexpr int kNothingStarted = 125;
 constexpr int kCannotExecute = 127;
 
-[[noreturn]] void become(const TrampolineOptions& options, pid_t trampoline) {
+// `gate` opens once the runner can know of this child: whatever happens then, it is looked after.
+[[noreturn]] void become(const TrampolineOptions& options, pid_t trampoline, int gate) {
+  char opened = 0;
+  if (read(gate, &opened, 1) != 1) _exit(kNothingStarted);
   if (options.group) setpgid(0, 0);
   sigset_t none;
   sigemptyset(&none);
@@ -74,13 +77,18 @@ int run_trampoline(const TrampolineOptions& options) {
   if (signals < 0) return kNothingStarted;
   if (options.command.empty() || getppid() != options.parent) return kNothingStarted;
 
+  int gate[2] = {-1, -1};
+  if (pipe2(gate, O_CLOEXEC) != 0) return kNothingStarted;
   const pid_t self = getpid();
   const pid_t child = fork();
   if (child < 0) {
     std::fprintf(stderr, "cannot start a process: %s\n", std::strerror(errno));
     return kNothingStarted;
   }
-  if (child == 0) become(options, self);
+  if (child == 0) {
+    close(gate[1]);
+    become(options, self, gate[0]);
+  }
   if (options.group) setpgid(child, child);  // whoever of the two is first
 
   leave_output_to_the_child();
@@ -94,6 +102,9 @@ int run_trampoline(const TrampolineOptions& options) {
     kill(options.group ? -child : child, SIGINT);
   };
   tell(line, {TrampolineRecord::Kind::kStarted, child, 0});
+  if (write(gate[1], "", 1) != 1) return kNothingStarted;
+  close(gate[0]);
+  close(gate[1]);
 
   while (true) {
     // While the runner lives it reads the output; poll() ignores negative descriptors.
