@@ -6,6 +6,7 @@
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <csignal>
 #include <exception>
 #include <nlohmann/json.hpp>
@@ -80,8 +81,7 @@ Result<http::Response> ApiClient::call(http::Request request) {
   std::exception_ptr bug;
   loop_.restart();
   boost::asio::co_spawn(
-      loop_,
-      [&]() -> Task<> { answer = co_await client_.send(std::move(request), kTimeout); },
+      loop_, [&]() -> Task<> { answer = co_await client_.send(std::move(request), kTimeout); },
       [&](std::exception_ptr thrown) { bug = thrown; });
   loop_.run();
   if (bug) std::rethrow_exception(bug);
@@ -90,12 +90,13 @@ Result<http::Response> ApiClient::call(http::Request request) {
   if (error.kind == ErrorKind::kUnavailable || error.kind == ErrorKind::kDenied ||
       error.kind == ErrorKind::kNotFound) {
     const bool denied = error.kind == ErrorKind::kDenied;
-    return fail(denied ? ErrorKind::kDenied : ErrorKind::kUnavailable,
-                fmt::format("cannot reach the daemon at {}: {}. {}", address_.shown, error.message,
-                            denied ? "Run this as root, as the daemon's user or as a member of the "
-                                     "group provisioner"
-                                   : "Is 'provisioner serve' running, and does PROVISIONER_STATE_DIR "
-                                     "(or PROVISIONER_URL) point to it?"));
+    return fail(
+        denied ? ErrorKind::kDenied : ErrorKind::kUnavailable,
+        fmt::format("cannot reach the daemon at {}: {}. {}", address_.shown, error.message,
+                    denied ? "Run this as root, as the daemon's user or as a member of the "
+                             "group provisioner"
+                           : "Is 'provisioner serve' running, and does PROVISIONER_STATE_DIR "
+                             "(or PROVISIONER_URL) point to it?"));
   }
   return std::unexpected(std::move(error));
 }
@@ -113,9 +114,10 @@ Result<std::string> ApiClient::send(const std::string& method, const std::string
   return std::move(answer->body);
 }
 
-Status ApiClient::follow(const std::string& target,
-                         const std::function<bool(std::string_view, std::string_view,
-                                                  std::string_view)>& on_event) {
+Status ApiClient::follow(
+    const std::string& target,
+    const std::function<bool(std::string_view, std::string_view, std::string_view)>& on_event,
+    const std::function<void()>& on_second) {
   auto message = request("GET", target);
   message.headers["Accept"] = "text/event-stream";
   std::optional<Result<http::Response>> answer;
@@ -125,6 +127,16 @@ Status ApiClient::follow(const std::string& target,
   std::string refusal;  // the body of an answer that is no event stream
   loop_.restart();
   boost::asio::signal_set interrupt(loop_, SIGINT);
+  boost::asio::steady_timer second(loop_);
+  std::function<void()> tick = [&] {
+    second.expires_after(std::chrono::seconds(1));
+    second.async_wait([&](boost::system::error_code cancelled) {
+      if (cancelled) return;
+      on_second();
+      tick();
+    });
+  };
+  if (on_second) tick();
   boost::asio::cancellation_signal stop;
   boost::asio::co_spawn(
       loop_,
@@ -137,6 +149,7 @@ Status ApiClient::follow(const std::string& target,
       boost::asio::bind_cancellation_slot(stop.slot(), [&](std::exception_ptr thrown) {
         bug = thrown;
         interrupt.cancel();
+        second.cancel();
       }));
   interrupt.async_wait([&](boost::system::error_code cancelled, int) {
     if (cancelled) return;

@@ -34,11 +34,13 @@ class ApiClient {
   Result<std::string> send(const std::string& method, const std::string& target,
                            const std::string& json_body = "");
 
-  // Follows server-sent events until `on_event(name, id, data)` returns false or the daemon ends the
-  // stream. Interrupted by SIGINT: kCancelled.
+  // Follows server-sent events until `on_event(name, id, data)` returns false or the daemon ends
+  // the stream. `on_second`, if there is one, is called each second meanwhile. Interrupted by
+  // SIGINT: kCancelled.
   Status follow(const std::string& target,
                 const std::function<bool(std::string_view name, std::string_view id,
-                                         std::string_view data)>& on_event);
+                                         std::string_view data)>& on_event,
+                const std::function<void()>& on_second = nullptr);
 
  private:
   Result<http::Response> call(http::Request request);

@@ -15,8 +15,8 @@ namespace {
 
 void print_cluster(const std::string& text) {
   const auto cluster = nlohmann::json::parse(text);
-  fmt::print("leader: {}\nterm: {}\nstore: {}\n", text_of(cluster, "leader"), text_of(cluster, "term"),
-             text_of(cluster, "store"));
+  fmt::print("leader: {}\nterm: {}\nelection: {}\nstore: {}\n\n", text_of(cluster, "leader"),
+             text_of(cluster, "term"), text_of(cluster, "election"), text_of(cluster, "store"));
   std::vector<std::vector<Cell>> rows;
   for (const auto& instance : cluster["instances"]) {
     const bool ready = instance.value("ready", false);
@@ -28,8 +28,9 @@ void print_cluster(const std::string& text) {
                     {ago_of(instance, "started_at")},
                     {ago_of(instance, "last_seen")}});
   }
-  fmt::print("{}", render_table({"INSTANCE", "VERSION", "ROLE", "READY", "RUNNING", "STARTED", "SEEN"},
-                                rows, output_has_colour()));
+  fmt::print("{}",
+             render_table({"INSTANCE", "VERSION", "ROLE", "READY", "RUNNING", "STARTED", "SEEN"},
+                          rows, output_has_colour()));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <string_view>
 
+#include "base/text.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/session.hpp"
 #include "config/settings.hpp"
@@ -54,6 +55,23 @@ void add_version_command(CLI::App& root, Session& session) {
       fmt::print("provisioner {}\n", version());
     }
   });
+}
+
+// The word that named no command, with the nearest that does; "" when something else is wrong.
+std::string unknown_command(const CLI::App& root) {
+  const CLI::App* app = &root;
+  while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  const auto commands = app->get_subcommands([](const CLI::App*) { return true; });
+  const auto words = app->remaining();
+  if (commands.empty() || words.empty() || words.front().starts_with('-')) return "";
+  std::vector<std::string> names;
+  for (const auto* command : commands) names.push_back(command->get_name());
+  const std::vector<std::string_view> candidates(names.begin(), names.end());
+  const auto near = nearest(words.front(), candidates);
+  const bool is_root = app == &root;
+  return fmt::format(
+      "{} has no command \"{}\"{}", is_root ? root.get_name() : app->get_name(), words.front(),
+      near.empty() ? ": it has " + join(names, ", ") : fmt::format("; did you mean {}?", near));
 }
 
 }  // namespace
@@ -102,6 +120,8 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
   try {
     root.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
+    const std::string unknown = error.get_exit_code() == 0 ? "" : unknown_command(root);
+    if (!unknown.empty()) return report({ErrorKind::kInvalid, unknown});
     const int code = root.exit(error);
     return code == 0 ? kDone : kUsage;
   }

@@ -25,9 +25,8 @@ void show(Session& session) {
   for (const auto& origin : loaded->origins) {
     json.push_back({{"key", origin.key}, {"value", origin.value}, {"origin", origin.origin}});
     const bool is_default = origin.origin == "default";
-    rows.push_back({{origin.key},
-                    {origin.value},
-                    {origin.origin, is_default ? Tint::kDim : Tint::kNone}});
+    rows.push_back(
+        {{origin.key}, {origin.value}, {origin.origin, is_default ? Tint::kDim : Tint::kNone}});
   }
   if (!session.printed(json.dump())) {
     fmt::print("{}", render_table({"KEY", "VALUE", "ORIGIN"}, rows, output_has_colour()));

@@ -13,7 +13,9 @@
 #include "cli/session.hpp"
 #include "cli/terminal.hpp"
 #include "config/folders.hpp"
+#include "config/loader.hpp"
 #include "config/settings.hpp"
+#include "execution/content_scan.hpp"
 #include "schedule/zone.hpp"
 #include "tofu/binary.hpp"
 
@@ -51,6 +53,21 @@ Finding check_directory(std::string name, const std::filesystem::path& directory
                         writable ? "written" : "read")};
   }
   return {std::move(name), Verdict::kGood, directory.string()};
+}
+
+// A broken workspace is a warning: the others go on without it.
+std::vector<Finding> check_workspaces(const std::filesystem::path& directory) {
+  std::vector<Finding> findings;
+  const auto scan = scan_workspaces(directory);
+  if (!scan) return findings;  // check_directory has said so
+  for (const auto& problem : scan->problems) {
+    findings.push_back({"workspaces", Verdict::kWarning, problem.message});
+  }
+  for (const auto& name : scan->workspaces) {
+    const auto loaded = load_workspace(directory, name, tofu_content_scan());
+    if (!loaded) findings.push_back({"workspaces", Verdict::kWarning, loaded.error().message});
+  }
+  return findings;
 }
 
 Finding check_disk(const std::filesystem::path& directory) {
@@ -108,10 +125,8 @@ std::vector<Finding> examine(Session& session) {
   findings.push_back(zone_data ? Finding{"time zones", Verdict::kGood, "the zone data is right"}
                                : Finding{"time zones", Verdict::kBad, zone_data.error().message});
   findings.push_back(check_directory("workspaces", settings.workspaces_dir, false));
-  if (const auto scan = scan_workspaces(settings.workspaces_dir)) {
-    for (const auto& problem : scan->problems) {
-      findings.push_back({"workspaces", Verdict::kWarning, problem.message});
-    }
+  for (auto& finding : check_workspaces(settings.workspaces_dir)) {
+    findings.push_back(std::move(finding));
   }
   findings.push_back(check_directory("state", settings.state_dir, true));
   findings.push_back(check_directory("logs", settings.log_dir, true));
@@ -132,7 +147,8 @@ void doctor(Session& session) {
     const Tint tint = finding.verdict == Verdict::kGood      ? Tint::kGreen
                       : finding.verdict == Verdict::kWarning ? Tint::kYellow
                                                              : Tint::kRed;
-    rows.push_back({{finding.name}, {std::string(to_string(finding.verdict)), tint}, {finding.message}});
+    rows.push_back(
+        {{finding.name}, {std::string(to_string(finding.verdict)), tint}, {finding.message}});
     if (finding.verdict == Verdict::kBad) session.code = kFailed;
   }
   if (!session.printed(json.dump())) {
@@ -144,7 +160,8 @@ void doctor(Session& session) {
 
 void add_doctor_command(CLI::App& root, Session& session) {
   auto* command = root.add_subcommand(
-      "doctor", "check settings, directories, time zones, tofu and the daemon, and say what to mend");
+      "doctor",
+      "check settings, directories, time zones, tofu and the daemon, and say what to mend");
   add_output_option(*command, session);
   command->callback([&session] { doctor(session); });
 }

@@ -30,7 +30,8 @@ int finish(Session& session, const std::string& body) {
   const std::string status = run["status"];
   if (!session.printed(body)) {
     fmt::print(stderr, "{}\n", summary_of(run));
-    if (run["error"].is_string()) fmt::print(stderr, "error: {}\n", run["error"].get<std::string>());
+    if (run["error"].is_string())
+      fmt::print(stderr, "error: {}\n", run["error"].get<std::string>());
   }
   return status == "succeeded" ? kDone : kFailed;
 }
@@ -47,19 +48,21 @@ int follow_run(Session& session, const std::string& id) {
 
   std::string position;
   for (int reconnects = 0; reconnects < kMostReconnects; ++reconnects) {
-    const std::string target =
-        fmt::format("/api/v1/runs/{}/log?follow=true{}", encoded(id),
-                    position.empty() ? "" : "&after=" + encoded(position));
-    const auto followed =
-        (*api)->follow(target, [&](std::string_view name, std::string_view at, std::string_view text) {
+    const std::string target = fmt::format("/api/v1/runs/{}/log?follow=true{}", encoded(id),
+                                           position.empty() ? "" : "&after=" + encoded(position));
+    const auto followed = (*api)->follow(
+        target,
+        [&](std::string_view name, std::string_view at, std::string_view text) {
           if (name != "log") return name != "end";
           position = at;
           progress.clear();
           fmt::print(log, "{}\n", text);
           std::fflush(log);
-          progress.take(text, clock.boot_now());
+          progress.take(text);
+          progress.show(clock.boot_now());
           return true;
-        });
+        },
+        [&] { progress.show(clock.boot_now()); });
     progress.clear();
     if (!followed && followed.error().kind == ErrorKind::kCancelled) {
       fmt::print(stderr,

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "base/text.hpp"
+#include "cli/terminal.hpp"
 
 namespace provisioner::cli {
 namespace {
@@ -25,7 +26,7 @@ std::int64_t planned_in(std::string_view line) {
 
 }  // namespace
 
-void ProgressLine::take(std::string_view log_text, BootInstant now) {
+void ProgressLine::take(std::string_view log_text) {
   for (const auto line : split(log_text, '\n')) {
     if (line.starts_with("Plan: ")) {
       planned_ = planned_in(line);
@@ -36,10 +37,15 @@ void ProgressLine::take(std::string_view log_text, BootInstant now) {
       if (line.find(word) != std::string_view::npos) ++done_;
     }
   }
-  if (!terminal_ || planned_ == 0) return;
+}
+
+void ProgressLine::show(BootInstant now) {
+  if (!terminal_) return;
   const auto elapsed = std::chrono::duration_cast<std::chrono::seconds>(now - started_);
-  fmt::print(stderr, "\r\x1b[K\x1b[2m{} of {} resources, {} s\x1b[0m", done_, planned_,
-             elapsed.count());
+  const std::string progress =
+      planned_ == 0 ? "" : fmt::format("{} of {} resources, ", done_, planned_);
+  const std::string text = fmt::format("{}{} s", progress, elapsed.count());
+  fmt::print(stderr, "\r\x1b[K{}", tinted(text, Tint::kDim, colour_is_wanted()));
   std::fflush(stderr);
   shown_ = true;
 }

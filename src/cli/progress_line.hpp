@@ -14,8 +14,9 @@ class ProgressLine {
  public:
   ProgressLine(bool terminal, BootInstant started) : terminal_(terminal), started_(started) {}
 
-  void take(std::string_view log_text, BootInstant now);  // and shows the line
-  void clear();                                           // before other text is printed
+  void take(std::string_view log_text);
+  void show(BootInstant now);  // "14 s" until something is planned
+  void clear();                // before other text is printed
 
   std::int64_t planned() const { return planned_; }
   std::int64_t done() const { return done_; }

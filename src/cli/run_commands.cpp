@@ -45,10 +45,11 @@ void add_list(CLI::App& noun, Session& session) {
   };
   auto* command = noun.add_subcommand("list", "list runs, newest first");
   auto options = std::make_shared<Options>();
-  command->add_option("workspace", options->workspace, "only of this workspace");
+  add_workspace_argument(*command, options->workspace);
   command->add_option("--status", options->status,
                       "queued, running, succeeded, failed, timed_out, cancelled or interrupted");
-  command->add_option("--limit", options->limit)->check(CLI::Range(1, 500));
+  command->add_option("--limit", options->limit, "at most so many; default 20")
+      ->check(CLI::Range(1, 500));
   command->add_option("--cursor", options->cursor, "continue a listing");
   add_output_option(*command, session);
   command->callback([options, &session] {
@@ -68,16 +69,15 @@ void add_run_commands(CLI::App& noun, Session& session) {
 
   auto* show_command = noun.add_subcommand("show", "show one run");
   auto shown = std::make_shared<std::string>();
-  show_command->add_option("run", *shown, "its id")->required();
+  show_command->add_option("run", *shown, "its id")->required()->type_name("");
   add_output_option(*show_command, session);
-  show_command->callback([shown, &session] {
-    show(session, "/api/v1/runs/" + encoded(*shown), print_fields);
-  });
+  show_command->callback(
+      [shown, &session] { show(session, "/api/v1/runs/" + encoded(*shown), print_fields); });
 
   auto* logs = noun.add_subcommand("logs", "print a run's log");
   auto logged = std::make_shared<std::string>();
   auto follow = std::make_shared<bool>(false);
-  logs->add_option("run", *logged, "its id")->required();
+  logs->add_option("run", *logged, "its id")->required()->type_name("");
   logs->add_flag("-f,--follow", *follow, "wait for more until the run ends");
   logs->callback([logged, follow, &session] {
     if (*follow) {
@@ -94,14 +94,17 @@ void add_run_commands(CLI::App& noun, Session& session) {
     }
   });
 
-  auto* cancel = noun.add_subcommand("cancel", "stop a run: tofu gets one interrupt and ends in order");
+  auto* cancel =
+      noun.add_subcommand("cancel", "stop a run: tofu gets one interrupt and ends in order");
   auto cancelled = std::make_shared<std::string>();
-  cancel->add_option("run", *cancelled, "its id")->required();
+  cancel->add_option("run", *cancelled, "its id")->required()->type_name("");
   add_output_option(*cancel, session);
   cancel->callback([cancelled, &session] {
-    act(session, "POST", "/api/v1/runs/" + encoded(*cancelled) + "/cancel", "", [](const auto& json) {
-      fmt::print("run {} is asked to stop ({})\n", text_of(json, "id"), text_of(json, "status"));
-    });
+    act(session, "POST", "/api/v1/runs/" + encoded(*cancelled) + "/cancel", "",
+        [](const auto& json) {
+          fmt::print("run {} is asked to stop ({})\n", text_of(json, "id"),
+                     text_of(json, "status"));
+        });
   });
 }
 

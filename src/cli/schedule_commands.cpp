@@ -37,7 +37,8 @@ Result<DstPolicy> parse_policy(const PreviewOptions& options) {
   if (options.gap == "skip") {
     policy.gap = DstPolicy::Gap::kSkip;
   } else if (options.gap != "shift") {
-    return fail(ErrorKind::kInvalid, fmt::format("--gap: \"{}\" is neither shift nor skip", options.gap));
+    return fail(ErrorKind::kInvalid,
+                fmt::format("--gap: \"{}\" is neither shift nor skip", options.gap));
   }
   if (options.overlap == "last") {
     policy.overlap = DstPolicy::Overlap::kLast;
@@ -128,8 +129,8 @@ void print_points(const std::string& json) {
 
 void preview(const PreviewOptions& options, Session& session) {
   if (options.workspace.empty() == options.cron.empty()) {
-    session.code = report({ErrorKind::kInvalid,
-                           "say which workspace to preview, or give an expression with --cron"});
+    session.code = report(
+        {ErrorKind::kInvalid, "say which workspace to preview, or give an expression with --cron"});
     return;
   }
   boost::asio::io_context unused_loop;
@@ -161,16 +162,21 @@ void add_schedule_commands(CLI::App& noun, Session& session) {
   auto* preview_command =
       noun.add_subcommand("preview", "list what a workspace's schedule, or an expression, will do");
   auto options = std::make_shared<PreviewOptions>();
-  preview_command->add_option("workspace", options->workspace, "the workspace");
+  add_workspace_argument(*preview_command, options->workspace);
   preview_command->add_option("--cron", options->cron, "an expression; needs no daemon")
       ->type_name("EXPRESSION");
   preview_command->add_option("--timezone", options->timezone, "with --cron; default the system's")
       ->type_name("ZONE");
-  preview_command->add_option("--gap", options->gap, "with --cron: shift (default) or skip");
-  preview_command->add_option("--overlap", options->overlap,
-                              "with --cron: first (default), last or both");
-  preview_command->add_option("--from", options->from, "default now")->type_name("TIME");
-  preview_command->add_option("--to", options->to)->type_name("TIME");
+  preview_command->add_option("--gap", options->gap, "with --cron: shift (default) or skip")
+      ->type_name("");
+  preview_command
+      ->add_option("--overlap", options->overlap, "with --cron: first (default), last or both")
+      ->type_name("");
+  preview_command
+      ->add_option("--from", options->from, "an instant such as 2026-03-29T00:00:00Z; default now")
+      ->type_name("TIME");
+  preview_command->add_option("--to", options->to, "up to and with this instant")
+      ->type_name("TIME");
   preview_command->add_option("--count", options->count, "default 20 without --to")
       ->check(CLI::Range(std::size_t{1}, kMostPoints));
   add_output_option(*preview_command, session);
@@ -178,7 +184,9 @@ void add_schedule_commands(CLI::App& noun, Session& session) {
 
   auto* explain_command = noun.add_subcommand("explain", "say in words when an expression fires");
   auto expression = std::make_shared<std::string>();
-  explain_command->add_option("expression", *expression, "five fields in quotes, or @daily")->required();
+  explain_command->add_option("expression", *expression, "five fields in quotes, or @daily")
+      ->required()
+      ->type_name("");
   add_output_option(*explain_command, session);
   explain_command->callback([expression, &session] { explain_expression(*expression, session); });
 }

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/ids.hpp"
 #include "cli/yaml.hpp"
 
 namespace provisioner::cli {
@@ -43,6 +44,17 @@ void add_output_option(CLI::App& command, Session& session) {
       ->type_name("FORMAT");
   command.add_flag_callback(
       "--json", [&session] { session.output = OutputFormat::kJson; }, "the same as --output json");
+}
+
+CLI::Option* add_workspace_argument(CLI::App& command, std::string& place) {
+  return command.add_option("workspace", place, "the name of its folder")
+      ->type_name("")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            const auto name = parse_workspace_name(text);
+            return name ? std::string() : name.error().message;
+          },
+          ""));
 }
 
 void add_yes_option(CLI::App& command, Session& session) {

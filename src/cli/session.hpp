@@ -10,7 +10,8 @@
 
 namespace CLI {
 class App;
-}
+class Option;
+}  // namespace CLI
 
 namespace provisioner::cli {
 
@@ -35,6 +36,10 @@ struct Session {
 // Adds `--output` and `--yes` where they mean something.
 void add_output_option(CLI::App& command, Session& session);
 void add_yes_option(CLI::App& command, Session& session);
+
+// The argument that names a workspace. What can be no name is refused as wrong usage, with the
+// reason.
+CLI::Option* add_workspace_argument(CLI::App& command, std::string& place);
 
 // One function a noun; each says in its file what its verbs do.
 void add_workspace_commands(CLI::App& noun, Session& session);

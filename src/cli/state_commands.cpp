@@ -9,6 +9,7 @@
 #include <iterator>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/listing.hpp"
 #include "cli/session.hpp"
@@ -41,19 +42,28 @@ void print_versions(const std::string& json) {
                     {text_of(version, "written_by")},
                     {text_of(version, "lineage"), Tint::kDim}});
   }
-  fmt::print("{}", render_table({"VERSION", "SERIAL", "RESOURCES", "", "WRITTEN", "BY", "LINEAGE"}, rows,
-                                output_has_colour()));
+  fmt::print("{}", render_table({"VERSION", "SERIAL", "RESOURCES", "", "WRITTEN", "BY", "LINEAGE"},
+                                rows, output_has_colour()));
 }
 
 void print_body(Session& session, const std::string& target) {
   auto api = session.api();
-  auto body =
-      api ? (*api)->get(target) : Result<std::string>(std::unexpected(api.error()));
+  auto body = api ? (*api)->get(target) : Result<std::string>(std::unexpected(api.error()));
   if (!body) {
     session.code = report(body.error());
   } else {
     fmt::print("{}{}", *body, body->ends_with('\n') ? "" : "\n");
   }
+}
+
+void print_diff(Session& session, const std::string& target) {
+  show(session, target, [](const std::string& lines) {
+    if (trim(lines).empty()) {
+      fmt::print(stderr, "no resource and no output differs\n");
+    } else {
+      fmt::print("{}", lines);
+    }
+  });
 }
 
 Result<std::string> read_input(const std::string& file) {
@@ -76,22 +86,28 @@ void add_changing_commands(CLI::App& noun, Session& session) {
                text_of(version, "serial"));
   };
 
-  auto* rollback = noun.add_subcommand("rollback", "make an older version current, under a new serial");
+  auto* rollback =
+      noun.add_subcommand("rollback", "make an older version current, under a new serial");
   auto back = std::make_shared<Options>();
-  rollback->add_option("workspace", back->workspace)->required();
-  rollback->add_option("version", back->to)->required();
+  add_workspace_argument(*rollback, back->workspace)->required();
+  rollback->add_option("version", back->to, "its number in state list")->required()->type_name("");
   add_yes_option(*rollback, session);
   add_output_option(*rollback, session);
   rollback->callback([back, say_version, &session] {
-    if (!agreed(session, fmt::format("Make version {} the state of {}?", back->to, back->workspace))) return;
+    if (!agreed(session,
+                fmt::format("Make version {} the state of {}?", back->to, back->workspace)))
+      return;
     act(session, "POST", path_of(back->workspace, "/rollback"),
         nlohmann::json({{"to", back->to}}).dump(), say_version);
   });
 
-  auto* push = noun.add_subcommand("push", "replace the state with a file's (- for standard input)");
+  auto* push =
+      noun.add_subcommand("push", "replace the state with a file's (- for standard input)");
   auto pushed = std::make_shared<Options>();
-  push->add_option("workspace", pushed->workspace)->required();
-  push->add_option("file", pushed->file)->required();
+  add_workspace_argument(*push, pushed->workspace)->required();
+  push->add_option("file", pushed->file, "a tofu state, or - for standard input")
+      ->required()
+      ->type_name("");
   add_yes_option(*push, session);
   add_output_option(*push, session);
   push->callback([pushed, say_version, &session] {
@@ -106,14 +122,15 @@ void add_changing_commands(CLI::App& noun, Session& session) {
 
   auto* unlock = noun.add_subcommand("unlock", "release the state's lock, whoever holds it");
   auto unlocked = std::make_shared<Options>();
-  unlock->add_option("workspace", unlocked->workspace)->required();
+  add_workspace_argument(*unlock, unlocked->workspace)->required();
   add_yes_option(*unlock, session);
   unlock->callback([unlocked, &session] {
     if (!agreed(session, fmt::format("Release the lock of {}?", unlocked->workspace))) return;
-    act(session, "DELETE", path_of(unlocked->workspace, "/lock"), "", [&](const nlohmann::json& lock) {
-      const std::string id = text_of(lock, "id");
-      fmt::print("{}\n", id.empty() ? "it was not locked" : "released lock " + id);
-    });
+    act(session, "DELETE", path_of(unlocked->workspace, "/lock"), "",
+        [&](const nlohmann::json& lock) {
+          const std::string id = text_of(lock, "id");
+          fmt::print("{}\n", id.empty() ? "it was not locked" : "released lock " + id);
+        });
   });
 }
 
@@ -122,14 +139,15 @@ void add_changing_commands(CLI::App& noun, Session& session) {
 void add_state_commands(CLI::App& noun, Session& session) {
   auto* list = noun.add_subcommand("list", "list the versions of a workspace's state");
   auto listed = std::make_shared<Options>();
-  list->add_option("workspace", listed->workspace)->required();
+  add_workspace_argument(*list, listed->workspace)->required();
   add_output_option(*list, session);
   list->callback([listed, &session] { show(session, path_of(listed->workspace), print_versions); });
 
   auto* show_command = noun.add_subcommand("show", "print a version, sensitive values masked");
   auto shown = std::make_shared<Options>();
-  show_command->add_option("workspace", shown->workspace)->required();
-  show_command->add_option("version", shown->to, "default the current one");
+  add_workspace_argument(*show_command, shown->workspace)->required();
+  show_command->add_option("version", shown->to, "its number; default the current one")
+      ->type_name("");
   show_command->callback([shown, &session] {
     print_body(session, path_of(shown->workspace,
                                 shown->to == 0 ? "/current" : fmt::format("/{}", shown->to)));
@@ -137,21 +155,22 @@ void add_state_commands(CLI::App& noun, Session& session) {
 
   auto* pull = noun.add_subcommand("pull", "print the current state as it is, secrets included");
   auto pulled = std::make_shared<Options>();
-  pull->add_option("workspace", pulled->workspace)->required();
-  pull->callback([pulled, &session] {
-    print_body(session, path_of(pulled->workspace, "/current?raw=true"));
-  });
+  add_workspace_argument(*pull, pulled->workspace)->required();
+  pull->callback(
+      [pulled, &session] { print_body(session, path_of(pulled->workspace, "/current?raw=true")); });
 
   auto* diff = noun.add_subcommand("diff", "show what changed between two versions");
   auto compared = std::make_shared<Options>();
-  diff->add_option("workspace", compared->workspace)->required();
-  diff->add_option("from", compared->from)->required();
-  diff->add_option("to", compared->to, "default the current one");
+  add_workspace_argument(*diff, compared->workspace)->required();
+  diff->add_option("from", compared->from, "a version's number; 0 is the empty state")
+      ->required()
+      ->type_name("");
+  diff->add_option("to", compared->to, "default the current one")->type_name("");
   diff->callback([compared, &session] {
     Query query;
     query.add("from", std::to_string(compared->from));
     if (compared->to != 0) query.add("to", std::to_string(compared->to));
-    print_body(session, path_of(compared->workspace, "/diff" + query.text()));
+    print_diff(session, path_of(compared->workspace, "/diff" + query.text()));
   });
 
   add_changing_commands(noun, session);

@@ -24,18 +24,21 @@ std::string_view code_of(Tint tint) {
 }
 
 std::size_t width_of(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xc0) != 0x80; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xc0) != 0x80;
+  }));
 }
 
 }  // namespace
 
-bool output_has_colour() {
+bool colour_is_wanted() {
   const char* no_colour = std::getenv("NO_COLOR");
   if (no_colour != nullptr && *no_colour != '\0') return false;
   const char* term = std::getenv("TERM");
-  return isatty(STDOUT_FILENO) == 1 && term != nullptr && std::string_view(term) != "dumb";
+  return term != nullptr && std::string_view(term) != "dumb";
 }
+
+bool output_has_colour() { return isatty(STDOUT_FILENO) == 1 && colour_is_wanted(); }
 
 bool input_is_terminal() { return isatty(STDIN_FILENO) == 1; }
 bool error_is_terminal() { return isatty(STDERR_FILENO) == 1; }
@@ -47,7 +50,8 @@ std::string tinted(std::string_view text, Tint tint, bool colour) {
 
 Tint tint_of_status(std::string_view status) {
   if (status == "deployed" || status == "succeeded" || status == "fired") return Tint::kGreen;
-  if (status.ends_with("failed") || status == "timed_out" || status == "interrupted") return Tint::kRed;
+  if (status.ends_with("failed") || status == "timed_out" || status == "interrupted")
+    return Tint::kRed;
   if (status.ends_with("ing") || status == "needs_confirmation" || status == "queued") {
     return Tint::kYellow;
   }
@@ -85,6 +89,7 @@ std::string render_table(const std::vector<std::string>& head,
 
 std::string relative_time(long long seconds_from_now) {
   const long long s = std::llabs(seconds_from_now);
+  if (s == 0) return "now";
   std::string amount;
   if (s < 120) {
     amount = fmt::format("{} s", s);

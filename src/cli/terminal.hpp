@@ -7,7 +7,9 @@
 
 namespace provisioner::cli {
 
-// Whether standard output is a terminal that wants colour (NO_COLOR is respected, TERM=dumb too).
+// By NO_COLOR and TERM.
+bool colour_is_wanted();
+// Whether standard output is a terminal that wants colour.
 bool output_has_colour();
 bool input_is_terminal();
 bool error_is_terminal();
@@ -23,12 +25,12 @@ struct Cell {
   Tint tint = Tint::kNone;
 };
 
-// Columns as wide as their content, two spaces between, no trailing space. An empty table prints its
-// head only. Width counts code points.
+// Columns as wide as their content, two spaces between, no trailing space. An empty table prints
+// its head only. Width counts code points.
 std::string render_table(const std::vector<std::string>& head,
                          const std::vector<std::vector<Cell>>& rows, bool colour);
 
-// "12 s ago", "in 3 min", "2 d ago": for tables.
+// "now", "12 s ago", "in 3 min", "2 d ago": for tables.
 std::string relative_time(long long seconds_from_now);
 
 // Asks on the terminal; true for y or yes. Without a terminal: false, after saying that --yes is

@@ -21,11 +21,13 @@ struct Findings {
   nlohmann::ordered_json workspaces = nlohmann::ordered_json::array();
   bool all_valid = true;
 
-  void add(const std::string& name, const std::vector<std::string>& warnings, const std::string& error) {
-    workspaces.push_back({{"workspace", name},
-                          {"valid", error.empty()},
-                          {"error", error.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(error)},
-                          {"warnings", warnings}});
+  void add(const std::string& name, const std::vector<std::string>& warnings,
+           const std::string& error) {
+    workspaces.push_back(
+        {{"workspace", name},
+         {"valid", error.empty()},
+         {"error", error.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(error)},
+         {"warnings", warnings}});
     all_valid = all_valid && error.empty();
   }
 };
@@ -54,7 +56,8 @@ void print(const Findings& findings) {
     if (workspace["valid"].get<bool>()) {
       fmt::print("{} {}\n", tinted("valid", Tint::kGreen, colour), name);
     } else {
-      fmt::print("{} {}\n", tinted("error", Tint::kRed, colour), workspace["error"].get<std::string>());
+      fmt::print("{} {}\n", tinted("error", Tint::kRed, colour),
+                 workspace["error"].get<std::string>());
     }
     for (const auto& warning : workspace["warnings"]) {
       fmt::print("{} {}\n", tinted("warning", Tint::kYellow, colour), warning.get<std::string>());
@@ -84,6 +87,13 @@ void validate(const std::string& name, bool all, Session& session) {
       session.code = report(parsed.error());
       return;
     }
+    const auto folder = loaded->settings.workspaces_dir / parsed->value;
+    std::error_code unreadable_is_found_later;
+    if (!std::filesystem::exists(folder, unreadable_is_found_later)) {
+      session.code =
+          report({ErrorKind::kNotFound, fmt::format("there is no folder {}", folder.string())});
+      return;
+    }
     check(loaded->settings.workspaces_dir, *parsed, findings);
   }
   if (!session.printed(findings.workspaces.dump())) print(findings);
@@ -99,7 +109,7 @@ void add_validate_command(CLI::App& noun, Session& session) {
   };
   auto* command = noun.add_subcommand("validate", "check a workspace's folder; needs no daemon");
   auto options = std::make_shared<Options>();
-  command->add_option("workspace", options->name);
+  add_workspace_argument(*command, options->name);
   command->add_flag("--all", options->all, "every folder of the workspaces directory");
   add_output_option(*command, session);
   command->callback([options, &session] { validate(options->name, options->all, session); });

@@ -49,8 +49,8 @@ void print_workspaces(const std::string& json) {
                     {has_next ? ago_of(next, "at") : ""},
                     {first_line(text_of(workspace, "last_error")), Tint::kRed}});
   }
-  fmt::print("{}", render_table({"NAME", "STATUS", "MODE", "FLAGS", "DEPLOYED", "DESTROYED", "NEXT", "AT",
-                                 "ERROR"},
+  fmt::print("{}", render_table({"NAME", "STATUS", "MODE", "FLAGS", "DEPLOYED", "DESTROYED", "NEXT",
+                                 "AT", "ERROR"},
                                 rows, output_has_colour()));
 }
 
@@ -75,8 +75,9 @@ void operate(Session& session, const OperationOptions& options, std::string_view
   if (options.upgrade) body["upgrade"] = true;
 
   auto api = session.api();
-  auto answer = api ? (*api)->send("POST", path_of(options.workspace, fmt::format("/{}", verb)), body.dump())
-                    : Result<std::string>(std::unexpected(api.error()));
+  auto answer =
+      api ? (*api)->send("POST", path_of(options.workspace, fmt::format("/{}", verb)), body.dump())
+          : Result<std::string>(std::unexpected(api.error()));
   if (!answer) {
     session.code = report(answer.error());
     return;
@@ -93,13 +94,14 @@ void operate(Session& session, const OperationOptions& options, std::string_view
 void add_operation(CLI::App& noun, Session& session, const char* verb, const char* description) {
   auto* command = noun.add_subcommand(verb, description);
   auto options = std::make_shared<OperationOptions>();
-  command->add_option("workspace", options->workspace)->required();
+  add_workspace_argument(*command, options->workspace)->required();
   const std::string_view name = verb;
   if (name == "deploy" || name == "plan") {
-    command->add_option("mode", options->mode, "of a workspace with mode_schedules");
+    command->add_option("mode", options->mode, "of a workspace with mode_schedules")->type_name("");
   }
   if (name == "deploy") {
-    command->add_flag("--upgrade", options->upgrade, "renew the provider lock file (init -upgrade)");
+    command->add_flag("--upgrade", options->upgrade,
+                      "renew the provider lock file (init -upgrade)");
   }
   command->add_flag("--queue", options->queue, "wait behind a run that is active");
   command->add_flag("-d,--detach", options->detach, "print the run's id and return at once");
@@ -119,7 +121,8 @@ void print_logs(Session& session, const std::string& workspace, bool follow) {
   }
   const auto items = nlohmann::json::parse(*runs)["items"];
   if (items.empty()) {
-    session.code = report({ErrorKind::kNotFound, fmt::format("workspace {} has no run yet", workspace)});
+    session.code =
+        report({ErrorKind::kNotFound, fmt::format("workspace {} has no run yet", workspace)});
     return;
   }
   const std::string id = items[0]["id"];
@@ -149,10 +152,11 @@ void add_reading_commands(CLI::App& noun, Session& session) {
   list->callback([&session] { show(session, "/api/v1/workspaces", print_workspaces); });
 
   for (const char* verb : {"show", "status"}) {
-    auto* command = noun.add_subcommand(
-        verb, std::string_view(verb) == "show" ? "show one workspace" : "the same as show, or list");
+    auto* command =
+        noun.add_subcommand(verb, std::string_view(verb) == "show" ? "show one workspace"
+                                                                   : "the same as show, or list");
     auto name = std::make_shared<std::string>();
-    auto* option = command->add_option("workspace", *name);
+    auto* option = add_workspace_argument(*command, *name);
     if (std::string_view(verb) == "show") option->required();
     add_output_option(*command, session);
     command->callback([name, &session] {
@@ -167,13 +171,13 @@ void add_reading_commands(CLI::App& noun, Session& session) {
   auto* logs = noun.add_subcommand("logs", "print the log of the newest run");
   auto logged = std::make_shared<std::string>();
   auto follow = std::make_shared<bool>(false);
-  logs->add_option("workspace", *logged)->required();
+  add_workspace_argument(*logs, *logged)->required();
   logs->add_flag("-f,--follow", *follow, "wait for more until the run ends");
   logs->callback([logged, follow, &session] { print_logs(session, *logged, *follow); });
 
   auto* outputs = noun.add_subcommand("outputs", "print tofu's outputs");
   auto of = std::make_shared<std::string>();
-  outputs->add_option("workspace", *of)->required();
+  add_workspace_argument(*outputs, *of)->required();
   add_output_option(*outputs, session);
   outputs->callback([of, &session] { show(session, path_of(*of, "/outputs"), print_outputs); });
 }
@@ -190,9 +194,10 @@ void add_holding_commands(CLI::App& noun, Session& session) {
 
   auto* hold = noun.add_subcommand("hold", "suspend schedule, ttl, change and retry");
   auto held = std::make_shared<Options>();
-  hold->add_option("workspace", held->workspace)->required();
-  hold->add_option("--until", held->until, "release by itself then")->type_name("TIME");
-  hold->add_option("--reason", held->reason);
+  add_workspace_argument(*hold, held->workspace)->required();
+  hold->add_option("--until", held->until, "release by itself then: 2026-12-24T18:00:00Z, or 2h")
+      ->type_name("TIME");
+  hold->add_option("--reason", held->reason, "shown beside the hold")->type_name("TEXT");
   add_output_option(*hold, session);
   hold->callback([held, say_status, &session] {
     nlohmann::json body = {{"reason", held->reason}};
@@ -202,16 +207,21 @@ void add_holding_commands(CLI::App& noun, Session& session) {
 
   auto* release = noun.add_subcommand("release", "end a hold; by itself it starts nothing");
   auto released = std::make_shared<Options>();
-  release->add_option("workspace", released->workspace)->required();
+  add_workspace_argument(*release, released->workspace)->required();
+  release->add_flag("--converge", released->converge,
+                    "act on what the schedule said last, if the workspace is not that already");
   add_output_option(*release, session);
   release->callback([released, say_status, &session] {
-    act(session, "POST", path_of(released->workspace, "/release"), "{}", say_status);
+    act(session, "POST", path_of(released->workspace, "/release"),
+        released->converge ? R"({"converge":true})" : "{}", say_status);
   });
 
   auto* extend = noun.add_subcommand("extend", "move the ttl of a deployed workspace");
   auto extended = std::make_shared<Options>();
-  extend->add_option("workspace", extended->workspace)->required();
-  extend->add_option("by", extended->by, "such as 2h")->required();
+  add_workspace_argument(*extend, extended->workspace)->required();
+  extend->add_option("by", extended->by, "how much longer: 2h, 1h30m, 7d")
+      ->required()
+      ->type_name("");
   add_output_option(*extend, session);
   extend->callback([extended, &session] {
     act(session, "POST", path_of(extended->workspace, "/extend"),
@@ -230,13 +240,15 @@ void add_remove(CLI::App& noun, Session& session) {
   auto* command = noun.add_subcommand(
       "remove", "forget a workspace whose folder is gone; refuses while something is deployed");
   auto options = std::make_shared<Options>();
-  command->add_option("workspace", options->workspace)->required();
-  auto* destroy = command->add_flag("--destroy", options->destroy, "destroy what is deployed first");
-  command->add_flag("--abandon", options->abandon, "leave what is deployed to itself")->excludes(destroy);
+  add_workspace_argument(*command, options->workspace)->required();
+  auto* destroy =
+      command->add_flag("--destroy", options->destroy, "destroy what is deployed first");
+  command->add_flag("--abandon", options->abandon, "leave what is deployed to itself")
+      ->excludes(destroy);
   add_yes_option(*command, session);
   command->callback([options, &session] {
-    if (!session.yes &&
-        !confirm(fmt::format("Forget workspace {} with its history and state?", options->workspace))) {
+    if (!session.yes && !confirm(fmt::format("Forget workspace {} with its history and state?",
+                                             options->workspace))) {
       session.code = kUsage;
       return;
     }
@@ -245,7 +257,9 @@ void add_remove(CLI::App& noun, Session& session) {
       if (session.code != kDone) return;
     }
     act(session, "DELETE", path_of(options->workspace, options->abandon ? "?abandon=true" : ""), "",
-        [&](const nlohmann::json&) { fmt::print("workspace {} is removed\n", options->workspace); });
+        [&](const nlohmann::json&) {
+          fmt::print("workspace {} is removed\n", options->workspace);
+        });
   });
 }
 

@@ -10,15 +10,17 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Letters first, then letters, digits, '_', '-', '.', '/': and none of YAML 1.1's booleans or nulls.
+// Letters first, then letters, digits, '_', '-', '.', '/': and none of YAML 1.1's booleans or
+// nulls.
 bool is_plain_word(std::string_view text) {
-  constexpr std::array<std::string_view, 9> kTaken = {"y", "n", "yes", "no", "on", "off", "true",
-                                                      "false", "null"};
+  constexpr std::array<std::string_view, 9> kTaken = {"y",   "n",    "yes",   "no",  "on",
+                                                      "off", "true", "false", "null"};
   const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
   if (text.empty() || !letter(text.front())) return false;
   std::string lower;
   for (const char c : text) {
-    const bool fine = letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || c == '/';
+    const bool fine =
+        letter(c) || (c >= '0' && c <= '9') || c == '_' || c == '-' || c == '.' || c == '/';
     if (!fine) return false;
     lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
   }

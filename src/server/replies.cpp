@@ -37,7 +37,13 @@ Task<std::expected<Workspace, Problem>> find_workspace(Services& services, const
   Result<Workspace> row = co_await services.parts.store.workspace(WorkspaceName(call.params[0]));
   if (!row) {
     Problem problem = problem_of(row.error());
-    if (problem.status == 404) problem.code = "workspace_not_found";
+    if (problem.status == 404) {
+      problem.code = "workspace_not_found";
+      const auto folders = services.parts.config_problems();
+      if (const auto broken = folders.find(call.params[0]); broken != folders.end()) {
+        problem.detail += ": its folder could not be loaded: " + broken->second;
+      }
+    }
     co_return std::unexpected(std::move(problem));
   }
   const std::string wanted = call.request.header("If-Match");
