@@ -68,7 +68,9 @@ class ContentCheck {
       if (!is_within(entry.path, folder) || !is_tofu_file(entry.path)) continue;
       const auto begin = folder.empty() ? 0 : folder.size() + 1;
       if (entry.path.find('/', begin) != std::string::npos) continue;
-      auto facts = scan_(entry.path, bundle_.content(entry));
+      const auto text = text_of(entry);
+      if (!text) return std::unexpected(text.error());
+      auto facts = scan_(entry.path, *text);
       if (!facts) return std::unexpected(facts.error());
       for (auto& module : facts->modules) {
         module.file = entry.path;
@@ -79,6 +81,30 @@ class ContentCheck {
       }
     }
     return modules;
+  }
+
+  // A link to another file of the bundle has that file's text. tofu cannot read one that leads
+  // nowhere, and would say so only when it is time to deploy.
+  Result<std::string_view> text_of(const BundleEntry& first) const {
+    constexpr int kMostLinks = 8;
+    const BundleEntry* entry = &first;
+    for (int links = 0; !entry->link_target.empty(); ++links) {
+      const auto target =
+          (fs::path(entry->path).parent_path() / entry->link_target).lexically_normal().string();
+      const auto found = std::ranges::find(bundle_.entries, target, &BundleEntry::path);
+      const bool through_a_folder_link =
+          std::ranges::any_of(bundle_.entries, [&](const BundleEntry& other) {
+            return !other.link_target.empty() && target.starts_with(other.path + "/");
+          });
+      if (through_a_folder_link) return std::string_view();  // says nothing here, tofu reads it
+      if (found == bundle_.entries.end() || links == kMostLinks) {
+        return fail(ErrorKind::kInvalid,
+                    fmt::format("{}: the link leads to {}, which cannot be read", first.path,
+                                first.link_target));
+      }
+      entry = &*found;
+    }
+    return bundle_.content(*entry);
   }
 
   const Bundle& bundle_;

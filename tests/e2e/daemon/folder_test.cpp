@@ -15,9 +15,10 @@ class Folder : public ::testing::Test {
   void SetUp() override {
     installation_.add_workspace("shop", {{"deploy_schedule", "0 0 1 1 *"}});
     installation_.start();
-    ASSERT_TRUE(
-        eventually(10s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
-    ASSERT_EQ(installation_.command({"workspace", "deploy", "shop"}).code, 0) << installation_.log();
+    ASSERT_TRUE(eventually(
+        10s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
+    ASSERT_EQ(installation_.command({"workspace", "deploy", "shop"}).code, 0)
+        << installation_.log();
   }
 
   std::size_t runs() const { return installation_.runs("shop").size(); }
@@ -40,7 +41,8 @@ class Folder : public ::testing::Test {
 };
 
 TEST_F(Folder, AChangeOfContentRedeploys) {
-  installation_.write("shop", "main.tf", "resource \"terraform_data\" \"one\" { input = \"two\" }\n");
+  installation_.write("shop", "main.tf",
+                      "resource \"terraform_data\" \"one\" { input = \"two\" }\n");
   ASSERT_TRUE(eventually(20s, [&] { return runs() == 2; })) << installation_.log();
   const Json run = installation_.wait_for_end(installation_.runs("shop")[0]["id"]);
   EXPECT_EQ(run["trigger"], "change");
@@ -49,13 +51,16 @@ TEST_F(Folder, AChangeOfContentRedeploys) {
 }
 
 TEST_F(Folder, AChangeThatDeletesWaitsForAPerson) {
-  installation_.write("shop", "main.tf", "resource \"terraform_data\" \"other\" { input = \"x\" }\n");
+  installation_.write("shop", "main.tf",
+                      "resource \"terraform_data\" \"other\" { input = \"x\" }\n");
   const auto waiting = installation_.wait_for_status("shop", "needs_confirmation");
   ASSERT_EQ(waiting["status"], "needs_confirmation") << installation_.log();
-  EXPECT_NE(installation_.command({"state", "show", "shop"}).out.find("\"one\""), std::string::npos);
+  EXPECT_NE(installation_.command({"state", "show", "shop"}).out.find("\"one\""),
+            std::string::npos);
   EXPECT_EQ(installation_.command({"workspace", "confirm", "shop"}).code, 0);
   EXPECT_EQ(installation_.workspace("shop")["status"], "deployed");
-  EXPECT_EQ(installation_.command({"state", "show", "shop"}).out.find("\"one\""), std::string::npos);
+  EXPECT_EQ(installation_.command({"state", "show", "shop"}).out.find("\"one\""),
+            std::string::npos);
 }
 
 TEST_F(Folder, ABrokenConfigKeepsTheLastGoodOne) {
@@ -72,8 +77,10 @@ TEST_F(Folder, ABrokenConfigKeepsTheLastGoodOne) {
 }
 
 TEST_F(Folder, AChangeOfTheScheduleAloneDeploysNothing) {
-  installation_.write("shop", "config.json", R"({"deploy_schedule": "0 0 2 2 *", "description": "new"})");
-  ASSERT_TRUE(eventually(15s, [&] { return installation_.workspace("shop")["description"] == "new"; }));
+  installation_.write("shop", "config.json",
+                      R"({"deploy_schedule": "0 0 2 2 *", "description": "new"})");
+  ASSERT_TRUE(
+      eventually(15s, [&] { return installation_.workspace("shop")["description"] == "new"; }));
   let_the_daemon_look();
   EXPECT_EQ(runs(), 1u);
 }
@@ -88,7 +95,8 @@ TEST_F(Folder, ADeletedFolderDetachesAndItsReturnChangesNothing) {
   const auto refused = installation_.command({"workspace", "remove", "shop", "--yes"});
   EXPECT_EQ(refused.code, 4) << refused.err;
   std::filesystem::rename(aside, folder);
-  ASSERT_TRUE(eventually(15s, [&] { return installation_.workspace("shop")["detached"] == false; }));
+  ASSERT_TRUE(
+      eventually(15s, [&] { return installation_.workspace("shop")["detached"] == false; }));
   EXPECT_EQ(installation_.workspace("shop")["status"], "deployed");
   EXPECT_EQ(runs(), 1u);
   // The detached one can still be destroyed on request, from its last content.
@@ -98,11 +106,47 @@ TEST_F(Folder, ADeletedFolderDetachesAndItsReturnChangesNothing) {
   EXPECT_EQ(installation_.command({"workspace", "show", "shop"}).code, 3);
 }
 
+TEST_F(Folder, ARenamedFolderDetachesTheOldNameAndIsANewWorkspaceThatWaitsForItsSchedule) {
+  // No occurrence of a yearly schedule lies in the look-back of a new workspace.
+  std::filesystem::rename(installation_.workspace_dir("shop"),
+                          installation_.workspace_dir("store"));
+  ASSERT_TRUE(eventually(15s, [&] {
+    return installation_.workspace("shop")["detached"] == true &&
+           installation_.command({"workspace", "show", "store"}).code == 0;
+  })) << installation_.log();
+  let_the_daemon_look();
+  EXPECT_EQ(installation_.workspace("shop")["status"], "deployed");
+  EXPECT_EQ(runs(), 1u);
+  EXPECT_EQ(installation_.workspace("store")["status"], "pending");
+  EXPECT_EQ(installation_.workspace("store")["detached"], false);
+  EXPECT_TRUE(installation_.runs("store").empty());
+  // Each has its own state: the old one's is untouched, the new one has none.
+  EXPECT_NE(installation_.command({"state", "show", "shop"}).out.find("\"one\""),
+            std::string::npos);
+  EXPECT_EQ(installation_.command({"state", "show", "store"}).code, 3);
+}
+
+TEST_F(Folder, AHalfWrittenContentIsNotDeployedAndWhatIsDeployedStays) {
+  installation_.write("shop", "main.tf", "resource \"terraform_data\" \"one\" {\n  input = ");
+  let_the_daemon_look();
+  for (const auto& run : installation_.runs("shop")) {
+    const Json ended = installation_.wait_for_end(run["id"]);
+    EXPECT_EQ(ended["operation"] == "deploy" && ended["trigger"] == "change" &&
+                  ended["status"] == "succeeded",
+              false)
+        << ended.dump(2);
+  }
+  EXPECT_NE(installation_.command({"state", "show", "shop"}).out.find("\"one\""),
+            std::string::npos);
+  EXPECT_EQ(installation_.query({"state", "list", "shop"})["items"].size(), 1u);
+}
+
 TEST_F(Folder, AnEditInPiecesIsReadOnlyWhenItIsQuiet) {
   // Each piece alone would delete the resource; only the whole is what the user meant.
   const auto file = installation_.workspace_dir("shop") / "main.tf";
   std::string text;
-  for (const char* piece : {"resource \"terraform_data\"", " \"one\" {\n", "  input = \"three\"\n", "}\n"}) {
+  for (const char* piece :
+       {"resource \"terraform_data\"", " \"one\" {\n", "  input = \"three\"\n", "}\n"}) {
     text += piece;
     write_file(file, text);
   }
