@@ -101,8 +101,6 @@ Status Daemon::settle_time_zone() {
   // The store answers from a thread of its own, which is no work that the loop knows of.
   auto stay = boost::asio::make_work_guard(loop_);
   loop_.run();
-  stay.reset();  // before restart(): the end of the last work stops a loop
-  loop_.restart();
   if (!stored) return fail("reading the time zone from the store", stored.error());
   if (!settings_.scheduler.timezone.empty() && *stored != name) {
     return fail(ErrorKind::kInvalid,
@@ -234,6 +232,9 @@ Status Daemon::run() {
     bug = thrown;
     loop_.stop();
   });
+  // It has run before, for the time zone. The end of its last work stops a loop, and the store's
+  // thread may let go of that work late: only now there is work that lasts.
+  loop_.restart();
   loop_.run();
   if (bug) std::rethrow_exception(bug);
   return outcome;
