@@ -1,5 +1,5 @@
-// What is killed, and what must hold afterwards. Judged from outside: by the processes that live and
-// by a journal that the workspace's own commands write, not by what the daemon believes.
+// What is killed, and what must hold afterwards. Judged from outside: by the processes that live
+// and by a journal that the workspace's own commands write, not by what the daemon believes.
 #include <gtest/gtest.h>
 #include <signal.h>
 
@@ -13,14 +13,30 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// An apply that says when it begins and ends, waits for the file "go" in between, and would notice a
-// second one at work (the lock directory).
-std::string gated_apply(const std::filesystem::path& root) {
-  return R"(resource "terraform_data" "gated" {
+// Two resources. The first is made at once and says so; the second says when it begins and ends,
+// waits for the file "go" in between, and would notice another one at work (the lock directory).
+// `between` stands between the two.
+std::string gated_apply(const std::filesystem::path& root, const std::string& between = "") {
+  return R"(resource "terraform_data" "first" {
+  provisioner "local-exec" {
+    command = "echo first >> )" +
+         root.string() + R"(/journal"
+  }
+}
+resource "terraform_data" "between" {
+  depends_on = [terraform_data.first]
+  provisioner "local-exec" {
+    command = "true )" +
+         between + R"("
+  }
+}
+resource "terraform_data" "gated" {
+  depends_on = [terraform_data.between]
   provisioner "local-exec" {
     command = <<-SH
       set -e
-      cd )" + root.string() + R"(
+      cd )" +
+         root.string() + R"(
       mkdir busy || { echo doubled >> journal; exit 1; }
       trap 'rmdir busy' EXIT
       echo begin >> journal
@@ -35,14 +51,23 @@ std::string gated_apply(const std::filesystem::path& root) {
 class Crash : public ::testing::Test {
  protected:
   void SetUp() override {
-    installation_.environment["PROVISIONER_RUNS_LEASE"] = "12s";
+    installation_.environment["PROVISIONER_RUNS_LEASE"] = "30s";
     installation_.environment["PROVISIONER_RUNS_HEARTBEAT"] = "1s";
-    installation_.environment["PROVISIONER_RUNS_STOP_ALLOWANCE"] = "3s";
-    installation_.add_workspace("shop", {{"description", "gated"}}, gated_apply(installation_.root()));
+    // Without its runner tofu tries for about 10 s to hand its state over before it saves it
+    // itself.
+    installation_.environment["PROVISIONER_RUNS_STOP_ALLOWANCE"] = "20s";
     installation_.start();
+  }
+
+  // Returns while the second resource waits at its gate.
+  void deploy(const std::string& between = "") {
+    installation_.add_workspace("shop", {{"description", "gated"}},
+                                gated_apply(installation_.root(), between));
+    ASSERT_TRUE(eventually(
+        10s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
     const auto run = installation_.query({"workspace", "deploy", "shop", "--detach"});
     id_ = run["id"];
-    ASSERT_TRUE(eventually(30s, [&] { return journal().find("begin") != std::string::npos; }))
+    ASSERT_TRUE(eventually(60s, [&] { return journal().find("begin") != std::string::npos; }))
         << installation_.log();
   }
 
@@ -63,18 +88,41 @@ class Crash : public ::testing::Test {
     return processes_with("PROVISIONER_ATTEMPT", id_ + "." + std::to_string(attempt)).empty();
   }
 
+  std::size_t created_first() const {
+    std::size_t times = 0;
+    const std::string text = journal();
+    for (auto at = text.find("first"); at != std::string::npos; at = text.find("first", at + 1)) {
+      ++times;
+    }
+    return times;
+  }
+
+  // Every attempt but the last was interrupted, and says so.
+  void expect_attempts(int last) const {
+    const Json attempts = installation_.run(id_)["attempts"];
+    ASSERT_EQ(attempts.size(), static_cast<std::size_t>(last));
+    for (int i = 0; i + 1 < last; ++i) {
+      EXPECT_EQ(attempts[i]["status"], "interrupted") << attempts.dump(2);
+      EXPECT_TRUE(attempts[i]["error"].is_string()) << attempts.dump(2);
+    }
+    EXPECT_EQ(attempts[last - 1]["status"], "succeeded") << attempts.dump(2);
+  }
+
   // The end of all these stories: one row, succeeded, the state stored, nothing left behind.
   void expect_success_on_attempt(int attempt) const {
     const Json run = installation_.wait_for_end(id_);
     EXPECT_EQ(run["status"], "succeeded") << run.dump(2) << installation_.log();
     EXPECT_EQ(run["attempt"], attempt);
+    expect_attempts(attempt);
     EXPECT_EQ(installation_.runs("shop").size(), 1u);
     EXPECT_EQ(installation_.workspace("shop")["status"], "deployed");
     EXPECT_EQ(journal().find("doubled"), std::string::npos) << journal();
     EXPECT_TRUE(eventually(10s, [&] { return installation_.processes_of(id_).empty(); }));
     const auto plan = installation_.command({"workspace", "plan", "shop"});
     EXPECT_EQ(plan.code, 0) << plan.out << plan.err;  // no lock is left
-    EXPECT_NE((plan.out + plan.err).find("No changes"), std::string::npos) << plan.out;
+    EXPECT_NE((plan.out + plan.err).find("Plan: 0 to add, 0 to change, 0 to destroy"),
+              std::string::npos)
+        << plan.out;
   }
 
   Installation installation_;
@@ -82,58 +130,70 @@ class Crash : public ::testing::Test {
 };
 
 TEST_F(Crash, AKilledDaemonLeavesTheApplyAloneAndAdoptsIt) {
+  deploy();
   installation_.kill_daemon();
   EXPECT_GT(tofu(), 0);
   installation_.start();
   EXPECT_GT(tofu(), 0);
   open_gate();
   expect_success_on_attempt(1);
+  EXPECT_EQ(created_first(), 1u) << journal();
 }
 
 TEST_F(Crash, AnApplyThatEndsWhileNoDaemonLivesIsReportedLater) {
+  deploy();
   installation_.kill_daemon();
   open_gate();
   ASSERT_TRUE(eventually(20s, [&] { return journal().find("end") != std::string::npos; }));
   installation_.start();
   expect_success_on_attempt(1);
+  EXPECT_EQ(created_first(), 1u) << journal();
 }
 
 TEST_F(Crash, AKilledRunnerTakesItsTofuWithItAndTheRunIsResumed) {
+  deploy();
   kill(runner(), SIGKILL);
-  ASSERT_TRUE(eventually(15s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
+  ASSERT_TRUE(eventually(25s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
   clear_busy();
   open_gate();
   expect_success_on_attempt(2);
+  EXPECT_EQ(created_first(), 1u) << journal();
 }
 
 TEST_F(Crash, AKilledTofuInterruptsTheAttemptAndItsChildrenEnd) {
+  deploy();
   kill(tofu(), SIGKILL);
-  ASSERT_TRUE(eventually(15s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
+  ASSERT_TRUE(eventually(25s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
   clear_busy();
   open_gate();
   expect_success_on_attempt(2);
 }
 
 TEST_F(Crash, AKilledGuardLeavesNothingAlive) {
+  deploy();
   kill(guard(), SIGKILL);
-  ASSERT_TRUE(eventually(15s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
+  ASSERT_TRUE(eventually(25s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
   clear_busy();
   open_gate();
   expect_success_on_attempt(2);
+  EXPECT_EQ(created_first(), 1u) << journal();
 }
 
 TEST_F(Crash, RunnerAndDaemonKilledTogether) {
+  deploy();
   const pid_t victim = runner();
   installation_.kill_daemon();
   kill(victim, SIGKILL);
-  ASSERT_TRUE(eventually(15s, [&] { return nothing_lives_of_attempt(1); }));
+  ASSERT_TRUE(eventually(25s, [&] { return nothing_lives_of_attempt(1); }));
   clear_busy();
   open_gate();
   installation_.start();
   expect_success_on_attempt(2);
+  EXPECT_EQ(created_first(), 1u) << journal();
 }
 
 TEST_F(Crash, AStoppedRunnerLosesItsLeaseAndItsWrites) {
+  deploy();
   const pid_t stopped = runner();
   kill(stopped, SIGSTOP);
   // The guard ends the attempt at its deadline, stopped processes included.
@@ -142,6 +202,40 @@ TEST_F(Crash, AStoppedRunnerLosesItsLeaseAndItsWrites) {
   kill(stopped, SIGCONT);
   open_gate();
   expect_success_on_attempt(2);
+  EXPECT_EQ(created_first(), 1u) << journal();
+}
+
+// tofu hands its state over when a resource is done and 20 s have passed since it last did.
+TEST_F(Crash, AKilledTofuLosesNothingThatItHadHandedOver) {
+  deploy("; sleep 21");
+  ASSERT_TRUE(eventually(10s, [&] {
+    return installation_.command({"state", "show", "shop"}).out.find("first") != std::string::npos;
+  }));
+  kill(tofu(), SIGKILL);
+  ASSERT_TRUE(eventually(25s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
+  clear_busy();
+  open_gate();
+  expect_success_on_attempt(2);
+  EXPECT_EQ(created_first(), 1u) << journal();
+}
+
+// Nobody of the attempt can watch the clock: the daemon sees its heartbeat stand still.
+TEST_F(Crash, AStoppedGuardWithAStoppedRunnerIsEndedByTheDaemon) {
+  deploy();
+  const pid_t watcher = guard(), stopped = runner();
+  kill(watcher, SIGSTOP);
+  kill(stopped, SIGSTOP);
+  ASSERT_TRUE(eventually(60s, [&] { return installation_.run(id_)["attempts"].size() > 1; }))
+      << installation_.log();
+  EXPECT_TRUE(nothing_lives_of_attempt(1)) << "the second attempt began before the first was dead";
+  kill(watcher, SIGCONT);
+  kill(stopped, SIGCONT);
+  clear_busy();
+  open_gate();
+  expect_success_on_attempt(2);
+  for (const auto& version : installation_.query({"state", "list", "shop"})["items"]) {
+    EXPECT_EQ(version["attempt"], 2) << version;
+  }
 }
 
 }  // namespace
