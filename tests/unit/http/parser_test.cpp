@@ -36,6 +36,18 @@ TEST(Parser, ReadsTheSameMessageWhateverThePiecesAre) {
   }
 }
 
+TEST(Parser, AnEmptyChunkedBodyMayArriveByteByByte) {
+  const std::string_view bytes = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+  for (std::size_t size = 1; size <= bytes.size(); ++size) {
+    Parser parser(Parser::Kind::kRequest, kLimits);
+    EXPECT_EQ(feed(parser, bytes, size), 0) << size;
+  }
+  Parser garbage(Parser::Kind::kRequest, kLimits);
+  EXPECT_EQ(
+      feed(garbage, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nhello\r\n\r\n", 1),
+      400);
+}
+
 TEST(Parser, RefusesWhatIsTooLongOrAmbiguous) {
   const std::string long_value(300, 'v');
   const std::string long_body(65, 'b');
@@ -56,7 +68,7 @@ TEST(Parser, RefusesWhatIsTooLongOrAmbiguous) {
       {"two lengths", "POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", 400},
       {"length and chunks",
        "POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 400},
-      {"bad chunk size", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", 400},
+      {"bad chunk size", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nx", 400},
       {"endless chunk line", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;" + long_value,
        400},
       {"no version", "GET /\r\n\r\n", 400},
