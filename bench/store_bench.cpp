@@ -3,7 +3,6 @@
 // counter `vs_raw` is store time / raw time for the same number of commits.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
-#include <sqlite3.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -12,6 +11,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "bench/raw_sqlite.hpp"
 #include "runtime/random.hpp"
 #include "store/sqlite/sqlite_store.hpp"
 #include "tests/support/run_task.hpp"
@@ -20,6 +20,7 @@
 namespace provisioner {
 namespace {
 
+using bench::RawSqlite;
 using testing::run_task;
 using testing::TempDirectory;
 using Seconds = std::chrono::duration<double>;
@@ -36,41 +37,6 @@ double seconds(Work work) {
   work();
   return Seconds(std::chrono::steady_clock::now() - start).count();
 }
-
-// One table, one prepared statement, the same pragmas.
-class RawSqlite {
- public:
-  explicit RawSqlite(const std::filesystem::path& file) {
-    check(sqlite3_open(file.c_str(), &db_));
-    check(sqlite3_exec(db_,
-                       "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-                       "CREATE TABLE runs (id INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT",
-                       nullptr, nullptr, nullptr));
-    check(sqlite3_prepare_v2(db_, "INSERT INTO runs (text) VALUES (?)", -1, &insert_, nullptr));
-  }
-  ~RawSqlite() {
-    sqlite3_finalize(insert_);
-    sqlite3_close(db_);
-  }
-  RawSqlite(const RawSqlite&) = delete;
-  RawSqlite& operator=(const RawSqlite&) = delete;
-
-  void commit() {
-    check(
-        sqlite3_bind_text(insert_, 1, text_.data(), static_cast<int>(text_.size()), SQLITE_STATIC));
-    if (sqlite3_step(insert_) != SQLITE_DONE) throw std::runtime_error(sqlite3_errmsg(db_));
-    check(sqlite3_reset(insert_));
-  }
-
- private:
-  void check(int code) {
-    if (code != SQLITE_OK) throw std::runtime_error(sqlite3_errmsg(db_));
-  }
-
-  sqlite3* db_ = nullptr;
-  sqlite3_stmt* insert_ = nullptr;
-  std::string text_ = std::string(400, 'r');
-};
 
 // A store with `count` workspaces, and the runs that go through it.
 class Workspaces {
