@@ -200,7 +200,13 @@ const SettingRow kRows[] = {
      always<"">},
     {{"tofu.user", "tofu-user", "PROVISIONER_TOFU_USER", "the daemon's own",
       "the user that tofu and commands run as"},
+     // Ignoring it would run what it was to confine as the daemon's user.
      [](Settings& s, std::string_view text) -> Status {
+       if (!text.empty()) {
+         return fail(ErrorKind::kInvalid,
+                     "this version runs tofu as the daemon's own user only: remove it, and run the "
+                     "daemon as a user that may do no more than its workspaces need");
+       }
        s.tofu.user = text;
        return {};
      },

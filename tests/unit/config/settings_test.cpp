@@ -146,6 +146,13 @@ TEST_F(SettingsTest, AnotherStoreIsRefusedNotIgnored) {
             "unset DATABASE_HOST to use it");
 }
 
+TEST_F(SettingsTest, AUserForTofuIsRefusedNotIgnored) {
+  sources_.flags["tofu-user"] = "nobody";
+  EXPECT_THAT(error(), HasSubstr("this version runs tofu as the daemon's own user only"));
+  sources_.flags["tofu-user"] = "";
+  EXPECT_TRUE(load_settings(sources_));
+}
+
 TEST_F(SettingsTest, AMistypedVariableIsAWarning) {
   sources_.environment["PROVISIONER_LISTN"] = ":1";
   sources_.environment["PROVISIONER_TOKEN"] = "x";
