@@ -64,16 +64,24 @@ Result<std::int64_t> kill_process_set(const RunId& run, Attempt attempt, Duratio
   constexpr auto kPause = std::chrono::milliseconds(5);
   const std::string tag = runner::attempt_tag(run, attempt);
   const auto set = std::make_unique<runner::ProcessSet>(tag);
+  // In the middle of its exec a process has no environment to be found by: one empty look proves
+  // nothing yet.
+  constexpr int kEmptyLooks = 2;
   std::int64_t blows = 0;
-  for (Duration waited{0}; set->look(0, 0) > 0; waited += kPause, ++blows) {
-    if (waited >= patience) {
-      return fail(ErrorKind::kTimeout,
-                  fmt::format("process {} of attempt {} outlives SIGKILL", set->any(), tag));
+  int empty = 0;
+  for (Duration waited{0};; waited += kPause) {
+    empty = set->look(0, 0) == 0 ? empty + 1 : 0;
+    if (empty == kEmptyLooks) return blows;
+    if (empty == 0) {
+      if (waited >= patience) {
+        return fail(ErrorKind::kTimeout,
+                    fmt::format("process {} of attempt {} outlives SIGKILL", set->any(), tag));
+      }
+      set->signal_all(SIGKILL);
+      ++blows;
     }
-    set->signal_all(SIGKILL);
     std::this_thread::sleep_for(kPause);
   }
-  return blows;
 }
 
 }  // namespace provisioner::execution

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -40,7 +41,10 @@ inline void write_file(const std::filesystem::path& file, std::string_view text)
 
 inline std::string read_file(const std::filesystem::path& file) {
   std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+  std::ostringstream text;
+  // Unlike an iterator, this does not throw when a file of /proc ends with its process.
+  text << stream.rdbuf();
+  return text.str();
 }
 
 }  // namespace provisioner::testing

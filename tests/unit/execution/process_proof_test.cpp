@@ -34,6 +34,8 @@ class Child {
   ~Child() {
     const auto set = std::make_unique<runner::ProcessSet>(tag_);
     while (set->look(0, 0) > 0) set->signal_all(SIGKILL);
+    // In the middle of its exec a process has no environment to be found by.
+    kill(pid, SIGKILL);
     waitpid(pid, nullptr, 0);
   }
   pid_t pid = 0;
