@@ -30,7 +30,9 @@ AttemptLife::AttemptLife(Parts parts)
     : parts_(std::move(parts)),
       guard_line_(parts_.loop, parts_.guard_line),
       signals_(parts_.loop, SIGTERM, SIGINT, SIGHUP),
-      moved_(parts_.loop) {}
+      moved_(parts_.loop),
+      ship_now_(parts_.loop),
+      shipped_some_(parts_.loop) {}
 
 void AttemptLife::begin() {
   parts_.course.on_stop([this] {
@@ -149,7 +151,7 @@ Task<> AttemptLife::watch() {
 Task<> AttemptLife::ship_log() {
   while (!parts_.course.fenced() && !cannot_ship_) {
     if (shipped_ == log_->size()) {
-      co_await parts_.clock.sleep_for(kLogPause);
+      co_await ship_now_.wait_until(parts_.clock, parts_.clock.boot_now() + kLogPause);
       continue;
     }
     auto text = log_->read(shipped_, kLogBatch);
@@ -170,14 +172,17 @@ Task<> AttemptLife::ship_log() {
       cannot_ship_ = true;
       if (answer.error().kind == ErrorKind::kFenced) stop(StopCause::kFenced);
     }
-    if (!more) co_await parts_.clock.sleep_for(kLogPause);
+    shipped_some_.notify();
+    if (!more) co_await ship_now_.wait_until(parts_.clock, parts_.clock.boot_now() + kLogPause);
   }
 }
 
 Task<> AttemptLife::ship_the_rest() {
+  // Nothing comes any more that would be worth waiting for.
+  ship_now_.notify();
   while (log_ != nullptr && shipped_ < log_->size() && !cannot_ship_ && !parts_.course.fenced() &&
          parts_.clock.boot_now() < parts_.course.deadline()) {
-    co_await parts_.clock.sleep_for(std::chrono::milliseconds(5));
+    co_await shipped_some_.wait_until(parts_.clock, parts_.clock.boot_now() + kLogPause);
   }
 }
 

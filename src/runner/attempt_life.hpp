@@ -67,7 +67,9 @@ class AttemptLife {
   Parts parts_;
   boost::asio::posix::stream_descriptor guard_line_;
   boost::asio::signal_set signals_;
-  Signal moved_;  // a deadline or the timeout is another one now
+  Signal moved_;         // a deadline or the timeout is another one now
+  Signal ship_now_;      // nothing more comes: the log need not gather
+  Signal shipped_some_;  // the daemon has more of the log, or refuses it
   Duration heartbeat_ = std::chrono::seconds(10);
   std::optional<BootInstant> timeout_at_;
   const LogSpool* log_ = nullptr;
