@@ -110,6 +110,7 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
     noun("run", "show and cancel runs", add_run_commands);
     noun("schedule", "preview and explain schedules", add_schedule_commands);
     noun("state", "tofu's states: versions, rollback, push, pull, unlock", add_state_commands);
+    add_tofu_command(root, session);
     noun("cluster", "instances and leadership", add_cluster_commands);
     noun("config", "show and check settings", add_config_commands);
     add_doctor_command(root, session);

@@ -21,7 +21,7 @@ Result<std::string> read_secret(const std::string& name, const ConfigValue& valu
   if (value.source == ConfigValue::Source::kEnv) {
     const auto found = sources.environment->find(value.text);
     if (found == sources.environment->end()) {
-      return missing(fmt::format("the daemon's environment has no variable {}", value.text));
+      return missing(fmt::format("{} has no variable {}", sources.whose, value.text));
     }
     return found->second;
   }

@@ -24,6 +24,7 @@ struct SecretSources {
   std::filesystem::path base;  // relative paths of {"file"} begin here
   // The content of a file; errors say why it cannot be read.
   std::function<Result<std::string>(const std::filesystem::path&)> read_file;
+  std::string whose = "the daemon's environment";  // in errors
 };
 
 // Values with their secrets resolved, and the secrets among them.

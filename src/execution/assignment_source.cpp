@@ -89,7 +89,8 @@ Result<runner::Assignment> AssignmentSource::gather(const Run& run,
   inputs.binary = search.found->path.string();
   inputs.settings = &settings_;
   inputs.environment = &environment_;
-  inputs.secrets = {&environment_, settings_.workspaces_dir / run.workspace.value, read_file};
+  inputs.secrets = {&environment_, settings_.workspaces_dir / run.workspace.value, read_file,
+                    whose_};
   return make_assignment(inputs);
 }
 

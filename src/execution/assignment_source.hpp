@@ -14,10 +14,14 @@ namespace provisioner::execution {
 
 class AssignmentSource {
  public:
-  // `environment` is the daemon's as it was started, before it removed its credentials. Everything
-  // outlives this object.
-  AssignmentSource(const Settings& settings, const Environment& environment, Offload& offload)
-      : settings_(settings), environment_(environment), offload_(offload) {}
+  // `environment` is the daemon's as it was started, before it removed its credentials; or another
+  // program's, and `whose` names it in errors. Everything outlives this object.
+  AssignmentSource(const Settings& settings, const Environment& environment, Offload& offload,
+                   std::string whose = "the daemon's environment")
+      : settings_(settings),
+        environment_(environment),
+        offload_(offload),
+        whose_(std::move(whose)) {}
 
   // `directory` is the attempt's, prepared. kInvalid and kNotFound are the run's own fault (a
   // missing secret, no tofu): their sentences say what to mend.
@@ -29,6 +33,7 @@ class AssignmentSource {
   const Settings& settings_;
   const Environment& environment_;
   Offload& offload_;
+  std::string whose_;
 };
 
 }  // namespace provisioner::execution

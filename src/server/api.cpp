@@ -116,7 +116,13 @@ Task<http::Response> Api::State::call(http::Request request) {
   Reply reply = co_await route.handler(
       *this, Call{.request = std::move(request), .caller = *caller, .params = match->params});
   if (!route.action.empty()) {
-    co_await audit(actor, action, target, reply ? "accepted" : "refused: " + reply.error().detail);
+    std::string outcome = "accepted";
+    if (!reply) {
+      outcome = "refused: " + reply.error().detail;
+    } else if (reply->status >= 400) {
+      outcome = fmt::format("refused: {}", http::reason_phrase(reply->status));
+    }
+    co_await audit(actor, action, target, std::move(outcome));
   }
   if (!reply && reply.error().status >= 500) {
     parts.log.warning(fmt::format("{}: {}", action, reply.error().detail));

@@ -89,6 +89,13 @@ Task<Reply> roll_back_state(Services& services, Call call);
 Task<Reply> push_state(Services& services, Call call);
 Task<Reply> unlock_state(Services& services, Call call);
 Task<Reply> show_outputs(Services& services, Call call);
+// backend_routes.cpp
+Task<Reply> show_definition(Services& services, Call call);
+Task<Reply> show_bundle(Services& services, Call call);
+Task<Reply> read_backend(Services& services, Call call);
+Task<Reply> write_backend(Services& services, Call call);
+Task<Reply> lock_backend(Services& services, Call call);
+Task<Reply> unlock_backend(Services& services, Call call);
 // cluster_routes.cpp
 Task<Reply> show_cluster(Services& services, Call call);
 Task<Reply> show_leadership(Services& services, Call call);

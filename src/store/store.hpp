@@ -271,6 +271,9 @@ class Store {
       StateSlot slot) = 0;  // newest first
   virtual Task<Result<std::string>> state_body(StateSlot slot, std::int64_t number) = 0;
 
+  // The .terraform.lock.hcl that the workspace's attempts left; "" = none, or no such workspace.
+  virtual Task<Result<std::string>> lock_file(WorkspaceName workspace) = 0;
+
   virtual Task<Status> audit(AuditEvent event) = 0;
   virtual Task<Result<PruneReport>> prune(RetentionPolicy policy, Instant now) = 0;
 };

@@ -262,6 +262,11 @@ class SqliteStore final : public Store {
     return call<std::string>([=](auto& tx) { return sqlite::state_body(tx, slot, number); });
   }
 
+  Task<Result<std::string>> lock_file(WorkspaceName workspace) override {
+    return call<std::string>(
+        [=](auto& tx) -> Result<std::string> { return sqlite::lock_file(tx, workspace); });
+  }
+
   Task<Status> audit(AuditEvent event) override {
     return call<void>([=](auto& tx) { return sqlite::audit(tx, event); });
   }

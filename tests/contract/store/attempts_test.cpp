@@ -115,6 +115,8 @@ TEST_P(StoreContract, AFinishedAttemptEndsRunAndWorkspace) {
   EXPECT_EQ(outcome(await(store().finish_attempt(running.fence, result, end))), "ok")
       << "a lost reply";
   EXPECT_EQ(given_running().lock_file, "provider locks");
+  EXPECT_EQ(must(await(store().lock_file(slot().workspace))), "provider locks");
+  EXPECT_EQ(must(await(store().lock_file(WorkspaceName("unknown")))), "");
 }
 
 TEST_P(StoreContract, AFailureSaysWhy) {

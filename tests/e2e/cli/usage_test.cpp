@@ -60,6 +60,7 @@ TEST(Usage, EveryVerbExplainsItself) {
                                                                  {"state", "unlock"},
                                                                  {"config", "show"},
                                                                  {"cluster", "status"},
+                                                                 {"tofu"},
                                                                  {"doctor"},
                                                                  {"version"},
                                                                  {"completion"}}) {
