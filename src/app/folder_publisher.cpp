@@ -14,8 +14,9 @@
 namespace provisioner {
 namespace {
 
-// Enough for the store to commit many publications together, few enough to keep bundles in memory.
-constexpr std::size_t kAtOnce = 16;
+// Enough for the store to commit many publications together while others load, few enough to keep
+// bundles in memory.
+constexpr std::size_t kAtOnce = 32;
 
 constexpr Duration kFullScanEvery = std::chrono::minutes(10);
 
@@ -56,25 +57,31 @@ Task<Status> FolderPublisher::publish_all() {
 
 Task<> FolderPublisher::publish_some(const std::vector<WorkspaceName>& names) {
   namespace asio = boost::asio;
-  for (std::size_t first = 0; first < names.size(); first += kAtOnce) {
-    const auto one = [this](WorkspaceName name) -> Task<> {
-      const std::string folder = name.value;
-      auto done = co_await publish_folder(std::move(name));
-      if (done) {
-        if (problems_.erase(folder) > 0)
-          log_.info("workspace is valid again", {{"workspace", folder}});
-      } else if (done.error().kind == ErrorKind::kUnavailable) {
-        settling_.touch(folder, clock_.boot_now());
-      } else {
-        report_problem(folder, done.error().message);
-      }
-    };
-    std::vector<decltype(asio::co_spawn(loop_, one(WorkspaceName()), asio::deferred))> batch;
-    for (std::size_t i = first; i < std::min(first + kAtOnce, names.size()); ++i) {
-      batch.push_back(asio::co_spawn(loop_, one(names[i]), asio::deferred));
+  std::size_t next = 0;
+  // Each takes the next name as soon as it is done with one: loading goes on while others commit.
+  const auto one_by_one = [&]() -> Task<> {
+    while (next < names.size()) co_await publish_and_tell(names[next++]);
+  };
+  std::vector<decltype(asio::co_spawn(loop_, one_by_one(), asio::deferred))> together;
+  for (std::size_t i = 0; i < std::min(kAtOnce, names.size()); ++i) {
+    together.push_back(asio::co_spawn(loop_, one_by_one(), asio::deferred));
+  }
+  if (together.empty()) co_return;
+  co_await asio::experimental::make_parallel_group(std::move(together))
+      .async_wait(asio::experimental::wait_for_all(), asio::use_awaitable);
+}
+
+Task<> FolderPublisher::publish_and_tell(WorkspaceName name) {
+  const std::string folder = name.value;
+  const auto done = co_await publish_folder(std::move(name));
+  if (done) {
+    if (problems_.erase(folder) > 0) {
+      log_.info("workspace is valid again", {{"workspace", folder}});
     }
-    co_await asio::experimental::make_parallel_group(std::move(batch))
-        .async_wait(asio::experimental::wait_for_all(), asio::use_awaitable);
+  } else if (done.error().kind == ErrorKind::kUnavailable) {
+    settling_.touch(folder, clock_.boot_now());
+  } else {
+    report_problem(folder, done.error().message);
   }
 }
 

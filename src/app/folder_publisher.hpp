@@ -51,6 +51,7 @@ class FolderPublisher {
 
  private:
   Task<Status> publish_folder(WorkspaceName name);
+  Task<> publish_and_tell(WorkspaceName name);  // what came of it goes to the log
   Task<> publish_some(const std::vector<WorkspaceName>& names);
   Task<> take(const std::set<std::string>& folders);
   Task<Status> detach_missing(const std::set<std::string>& present);

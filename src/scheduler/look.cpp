@@ -84,7 +84,9 @@ Task<Result<Scheduler::Reading>> Scheduler::read(WorkspaceName name) {
   // A publication may have moved the cursor. If one slips in after this, the commit's check of
   // config_version notices.
   if (entry_of(name).cursor_version != reading.workspace.config_version) {
-    if (Status loaded = co_await load_cursors(); !loaded) co_return std::unexpected(loaded.error());
+    const auto present = co_await store_.cursor(name);
+    if (!present) co_return std::unexpected(present.error());
+    entry_of(name).cursor = present->cursor;
     entry_of(name).cursor_version = reading.workspace.config_version;
   }
   reading.cursor = entry_of(name).cursor;

@@ -215,6 +215,7 @@ class Store {
   // new_cursor. A queued run of the slot is superseded by `run`. Occurrences already in the ledger
   // make the whole call fail with kConflict (I3).
   virtual Task<Result<std::vector<ScheduleCursor>>> cursors() = 0;
+  virtual Task<Result<ScheduleCursor>> cursor(WorkspaceName workspace) = 0;  // kNotFound
   virtual Task<Status> commit_plan(LeaderFence fence, PlanCommit plan, Instant now) = 0;
   virtual Task<Result<std::vector<Occurrence>>> occurrences(OccurrenceFilter filter) = 0;
 

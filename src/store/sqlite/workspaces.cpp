@@ -241,16 +241,29 @@ Status remove_workspace(Transaction& tx, const WorkspaceName& name, const std::s
   return {};
 }
 
+namespace {
+
+ScheduleCursor read_cursor(Row row) {
+  return {.workspace = row.as<WorkspaceName>(),
+          .cursor = row.instant(),
+          .config_version = row.integer()};
+}
+
+}  // namespace
+
 Result<std::vector<ScheduleCursor>> cursors(Transaction& tx) {
   auto query = tx.sql("SELECT workspace, cursor, config_version FROM schedules");
   std::vector<ScheduleCursor> all;
-  while (query.step()) {
-    Row row = query.row();
-    all.push_back({.workspace = row.as<WorkspaceName>(),
-                   .cursor = row.instant(),
-                   .config_version = row.integer()});
-  }
+  while (query.step()) all.push_back(read_cursor(query.row()));
   return all;
+}
+
+Result<ScheduleCursor> cursor(Transaction& tx, const WorkspaceName& name) {
+  auto query =
+      tx.sql("SELECT workspace, cursor, config_version FROM schedules WHERE workspace = ?");
+  query.bind(name);
+  if (query.step()) return read_cursor(query.row());
+  return fail(ErrorKind::kNotFound, fmt::format("there is no workspace {}", name.value));
 }
 
 void save_workspace(Transaction& tx, const Workspace& before, Workspace changed, Instant now) {

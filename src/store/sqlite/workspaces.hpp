@@ -17,6 +17,7 @@ Result<Workspace> update_workspace(Transaction& tx, const Workspace& row, Instan
 Status remove_workspace(Transaction& tx, const WorkspaceName& name, const std::string& by,
                         Instant now);
 Result<std::vector<ScheduleCursor>> cursors(Transaction& tx);
+Result<ScheduleCursor> cursor(Transaction& tx, const WorkspaceName& name);
 
 // Writes `changed` over `before`, with the next version; nothing when they are equal.
 void save_workspace(Transaction& tx, const Workspace& before, Workspace changed, Instant now);

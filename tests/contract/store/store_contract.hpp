@@ -160,10 +160,7 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
   Run run(const RunId& id) { return must(await(store().run(id))); }
 
   ScheduleCursor shop_cursor() {
-    for (auto& cursor : must(await(store().cursors()))) {
-      if (cursor.workspace.value == kShop) return cursor;
-    }
-    throw std::runtime_error("the workspace has no cursor");
+    return must(await(store().cursor(WorkspaceName(kShop))));
   }
 
   // A plan that moves the cursor by `minutes` and records a deploy at that instant.

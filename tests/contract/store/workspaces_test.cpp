@@ -21,6 +21,17 @@ TEST_P(StoreContract, APublishedWorkspaceIsPendingAndStartsWhereItWasTold) {
   EXPECT_EQ(changes[0].changed_by, "instance host-1");
 }
 
+TEST_P(StoreContract, EachWorkspaceHasACursorOfItsOwn) {
+  given_workspace();
+  Publication other = publication("other");
+  other.first_cursor = now_ + std::chrono::hours(1);
+  must(await(store().publish(other, now_)));
+  EXPECT_EQ(shop_cursor().workspace, WorkspaceName(kShop));
+  EXPECT_EQ(shop_cursor().cursor, now_);
+  EXPECT_EQ(must(await(store().cursor(WorkspaceName("other")))).cursor, other.first_cursor);
+  EXPECT_EQ(must(await(store().cursors())).size(), 2u);
+}
+
 TEST_P(StoreContract, PublishingWhatIsCurrentChangesNothing) {
   const Workspace first = given_workspace();
   const Workspace again =
@@ -142,6 +153,7 @@ TEST_P(StoreContract, ARemovedWorkspaceIsForgottenWithAllItHad) {
   EXPECT_TRUE(must(await(store().runs({}))).empty());
   EXPECT_TRUE(must(await(store().occurrences({}))).empty());
   EXPECT_TRUE(must(await(store().cursors())).empty());
+  EXPECT_EQ(outcome(await(store().cursor(WorkspaceName(kShop)))), "not_found");
   EXPECT_TRUE(must(await(store().state_versions(slot()))).empty());
   EXPECT_EQ(must(await(store().config_changes(WorkspaceName(kShop), 1)))[0].change_type, "removed");
   EXPECT_EQ(given_workspace().status, WorkspaceStatus::kPending);
