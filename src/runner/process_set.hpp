@@ -44,9 +44,9 @@ class ProcessSet {
 
  private:
   struct Seen {
-    pid_t pid = 0;
-    pid_t parent = 0;
-    bool member = false;
+    pid_t pid;
+    pid_t parent;
+    bool member;
   };
 
   bool carries_tag(int process_directory) const;
@@ -54,7 +54,7 @@ class ProcessSet {
 
   std::array<char, 128> entry_{};  // NUL PROVISIONER_ATTEMPT=<tag> NUL, as in environ
   std::size_t entry_size_ = 0;
-  std::array<Seen, kCapacity> seen_{};
+  std::array<Seen, kCapacity> seen_;  // not initialised: zeroing would make all of it resident
   std::size_t count_ = 0;
 };
 

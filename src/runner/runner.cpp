@@ -117,7 +117,6 @@ Task<int> Runner::run() {
 
   AttemptResult result = co_await work(*assignment, *log_);
 
-  co_await life_.end_the_others();
   if (!assignment->own_backend) co_await hand_over_states();
   std::error_code gone;
   fs::remove(directory_.variables(), gone);
@@ -212,7 +211,8 @@ Task<AttemptResult> Runner::work(const Assignment& assignment, LogSpool& log) {
   Steps steps({loop_, clock_, random_, reaper_, course_, log, assignment, directory_,
                std::move(*variables)});
   AttemptResult result = co_await steps.run();
-  co_await life_.end_the_others();         // nobody may write .terraform while it moves
+  // Nobody may write .terraform while it moves, or a state while it is handed over.
+  co_await life_.end_the_others();
   if (course_.fenced()) co_return result;  // the cache belongs to the next attempt
   if (auto kept = steps.cache().keep(steps.initialised()); !kept) {
     fmt::print(stderr, "runner: {}\n", kept.error().message);
