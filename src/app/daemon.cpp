@@ -38,8 +38,8 @@ std::string find_predecessor(const std::filesystem::path& state_dir) {
     if (!std::filesystem::exists(state_dir / name, ignored)) continue;
     return fmt::format(
         "{} belongs to an installation of the file-based version, and no import is "
-        "recorded: nothing is scheduled. Run 'provisioner migrate import', or give "
-        "this version a state directory of its own",
+        "recorded: nothing is scheduled. 'provisioner migrate import' comes with a later version: "
+        "until then give this one a state directory of its own",
         (state_dir / name).string());
   }
   return "";

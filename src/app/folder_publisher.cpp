@@ -9,6 +9,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "config/folders.hpp"
+#include "config/workspace_file.hpp"
 #include "runtime/first_of.hpp"
 
 namespace provisioner {
@@ -91,6 +92,7 @@ Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
   });
   if (!loaded) co_return std::unexpected(loaded.error());
   included_[name.value] = loaded->included;
+  depends_on_[name] = loaded->spec.depends_on;
   if (watcher_ != nullptr) watcher_->watch_also(name.value, loaded->included);
 
   const auto known = published_.find(name);
@@ -131,6 +133,7 @@ Task<Status> FolderPublisher::detach_missing(const std::set<std::string>& presen
       co_return fail(fmt::format("detaching workspace {}", name.value), done.error());
     }
     published_.erase(name);
+    depends_on_.erase(name);
     log_.warning(
         fmt::format("the folder of workspace {} has vanished: it is detached, keeps its last "
                     "content and its destroy schedule; 'workspace remove' forgets it",
@@ -138,7 +141,31 @@ Task<Status> FolderPublisher::detach_missing(const std::set<std::string>& presen
         {{"workspace", name.value}});
   }
   std::erase_if(problems_, [&](const auto& problem) { return !present.contains(problem.first); });
+  check_dependencies();
   co_return Status();
+}
+
+// A circle, or a name that no folder has, makes runs wait for ever: it is said as soon as it is
+// seen.
+void FolderPublisher::check_dependencies() {
+  std::vector<WorkspaceSpec> specs;
+  for (const auto& [name, needed] : depends_on_) {
+    specs.emplace_back().name = name;
+    specs.back().depends_on = needed;
+  }
+  // Those whose folder is broken at present are still there.
+  for (const auto& [name, definition] : published_) {
+    if (!depends_on_.contains(name)) specs.emplace_back().name = name;
+  }
+  std::map<WorkspaceName, std::string> present;
+  for (auto& problem : find_dependency_problems(specs)) {
+    const auto known = dependency_problems_.find(problem.workspace);
+    if (known == dependency_problems_.end() || known->second != problem.message) {
+      log_.error(problem.message, {{"workspace", problem.workspace.value}});
+    }
+    present.emplace(std::move(problem.workspace), std::move(problem.message));
+  }
+  dependency_problems_ = std::move(present);
 }
 
 void FolderPublisher::report_problem(const std::string& folder, const std::string& message) {

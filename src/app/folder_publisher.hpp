@@ -55,6 +55,7 @@ class FolderPublisher {
   Task<> publish_some(const std::vector<WorkspaceName>& names);
   Task<> take(const std::set<std::string>& folders);
   Task<Status> detach_missing(const std::set<std::string>& present);
+  void check_dependencies();
   void report_problem(const std::string& folder, const std::string& message);
 
   boost::asio::any_io_executor loop_;
@@ -68,6 +69,8 @@ class FolderPublisher {
   FolderWatcher* watcher_ = nullptr;
   std::map<std::string, std::string> problems_;
   std::map<std::string, std::vector<std::filesystem::path>> included_;
+  std::map<WorkspaceName, std::vector<WorkspaceName>> depends_on_;  // as the folders say it
+  std::map<WorkspaceName, std::string> dependency_problems_;
   std::map<WorkspaceName, Definition> published_;  // what the store has, where not detached
 };
 

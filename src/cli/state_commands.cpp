@@ -23,6 +23,7 @@ struct Options {
   std::int64_t from = 0;
   std::int64_t to = 0;
   std::string file;
+  bool force = false;
 };
 
 std::string path_of(const std::string& workspace, std::string_view rest = "") {
@@ -108,6 +109,7 @@ void add_changing_commands(CLI::App& noun, Session& session) {
   push->add_option("file", pushed->file, "a tofu state, or - for standard input")
       ->required()
       ->type_name("");
+  push->add_flag("--force", pushed->force, "even if its lineage or serial speaks against it");
   add_yes_option(*push, session);
   add_output_option(*push, session);
   push->callback([pushed, say_version, &session] {
@@ -117,16 +119,19 @@ void add_changing_commands(CLI::App& noun, Session& session) {
       return;
     }
     if (!agreed(session, fmt::format("Replace the state of {}?", pushed->workspace))) return;
-    act(session, "PUT", path_of(pushed->workspace), *body, say_version);
+    act(session, "PUT", path_of(pushed->workspace, pushed->force ? "?force=true" : ""), *body,
+        say_version);
   });
 
   auto* unlock = noun.add_subcommand("unlock", "release the state's lock, whoever holds it");
   auto unlocked = std::make_shared<Options>();
   add_workspace_argument(*unlock, unlocked->workspace)->required();
+  unlock->add_flag("--force", unlocked->force, "even of a run that is active: it will fail");
   add_yes_option(*unlock, session);
   unlock->callback([unlocked, &session] {
     if (!agreed(session, fmt::format("Release the lock of {}?", unlocked->workspace))) return;
-    act(session, "DELETE", path_of(unlocked->workspace, "/lock"), "",
+    act(session, "DELETE",
+        path_of(unlocked->workspace, unlocked->force ? "/lock?force=true" : "/lock"), "",
         [&](const nlohmann::json& lock) {
           const std::string id = text_of(lock, "id");
           fmt::print("{}\n", id.empty() ? "it was not locked" : "released lock " + id);

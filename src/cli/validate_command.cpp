@@ -12,6 +12,7 @@
 #include "config/folders.hpp"
 #include "config/loader.hpp"
 #include "config/settings.hpp"
+#include "config/workspace_file.hpp"
 #include "execution/content_scan.hpp"
 
 namespace provisioner::cli {
@@ -41,10 +42,37 @@ void check(const std::filesystem::path& directory, const WorkspaceName& name, Fi
   }
 }
 
+// What the folders say of each other needs all of them; a broken one still has its name.
+std::map<WorkspaceName, std::string> dependency_problems(
+    const std::vector<std::pair<WorkspaceName, Result<LoadedWorkspace>>>& folders) {
+  std::vector<WorkspaceSpec> specs;
+  for (const auto& [name, loaded] : folders) {
+    specs.emplace_back().name = name;
+    if (loaded) specs.back().depends_on = loaded->spec.depends_on;
+  }
+  std::map<WorkspaceName, std::string> problems;
+  for (auto& problem : find_dependency_problems(specs)) {
+    problems.emplace(problem.workspace, std::move(problem.message));
+  }
+  return problems;
+}
+
 Status check_all(const std::filesystem::path& directory, Findings& findings) {
   const auto scan = scan_workspaces(directory);
   if (!scan) return std::unexpected(scan.error());
-  for (const auto& name : scan->workspaces) check(directory, name, findings);
+  std::vector<std::pair<WorkspaceName, Result<LoadedWorkspace>>> folders;
+  for (const auto& name : scan->workspaces) {
+    auto loaded = load_workspace(directory, name, tofu_content_scan());
+    if (loaded) loaded->bundle.clear();  // thousands of them would fill the memory
+    folders.emplace_back(name, std::move(loaded));
+  }
+  const auto problems = dependency_problems(folders);
+  for (const auto& [name, loaded] : folders) {
+    const auto problem = problems.find(name);
+    const std::string between = problem == problems.end() ? "" : problem->second;
+    findings.add(name.value, loaded ? loaded->warnings : std::vector<std::string>(),
+                 loaded ? between : loaded.error().message);
+  }
   for (const auto& problem : scan->problems) findings.add(problem.folder, {}, problem.message);
   return {};
 }

@@ -178,6 +178,8 @@ void read_times(const json& document, WorkspaceSpec& spec, FileProblems& problem
     problems.error("warn_before",
                    fmt::format("{} must be shorter than the ttl of {}",
                                format_duration(*spec.warn_before), format_duration(*spec.ttl)));
+  } else if (spec.warn_before) {
+    problems.warning("warn_before", "is accepted, but this version warns nobody");
   }
   if (const auto timeout = read_duration(document, "", "timeout", problems)) {
     if (*timeout > kLongestTimeout) {

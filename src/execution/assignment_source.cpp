@@ -10,9 +10,10 @@
 
 #include "config/workspace_file.hpp"
 #include "execution/assignment.hpp"
+#include "execution/preparation.hpp"
 #include "runner/attempt_directory.hpp"
 #include "tofu/binary.hpp"
-#include "tofu/hcl_scanner.hpp"
+#include "tofu/state_body.hpp"
 
 namespace provisioner::execution {
 namespace {
@@ -63,6 +64,29 @@ std::string path_of(const Environment& environment) {
 
 }  // namespace
 
+// Whoever worked on the folder by hand has a state there. While the store has none, a deploy would
+// create all of it a second time.
+Status AssignmentSource::check_local_state(const Run& run, const std::string& directory,
+                                           const tofu::ContentFacts& facts) const {
+  if (run.operation != Operation::kDeploy || facts.keeps_own_state()) return {};
+  const auto note = read_attempt_note(runner::AttemptDirectory{directory});
+  if (!note || note->base_state != 0) return {};
+  const fs::path file = settings_.workspaces_dir / run.workspace.value / "terraform.tfstate";
+  std::error_code error;
+  if (!fs::exists(file, error)) return {};
+  const auto body = read_file(file);
+  const auto local =
+      body ? tofu::parse_state(*body) : Result<StateMeta>(std::unexpected(body.error()));
+  if (local && local->resources == 0) return {};
+  return fail(
+      ErrorKind::kInvalid,
+      fmt::format("{0} is a state that was not imported{1}: a deploy would create its "
+                  "resources again. Import it with 'provisioner state push {2} {0}', or move "
+                  "the file away",
+                  file.string(), local ? fmt::format(" ({} resources)", local->resources) : "",
+                  run.workspace.value));
+}
+
 Task<Result<runner::Assignment>> AssignmentSource::assign(Run run, std::string directory) {
   co_return co_await offload_.run([this, run = std::move(run), directory = std::move(directory)] {
     return gather(run, directory);
@@ -78,6 +102,10 @@ Result<runner::Assignment> AssignmentSource::gather(const Run& run,
   if (!facts) return std::unexpected(facts.error());
   const auto search = tofu::find_binary(settings_.tofu.binary, path_of(environment_));
   if (!search.found) return std::unexpected(search.found.error());
+
+  if (auto known = check_local_state(run, directory, *facts); !known) {
+    return std::unexpected(known.error());
+  }
 
   AssignmentInputs inputs;
   inputs.run = run;

@@ -9,6 +9,7 @@
 #include "model/run.hpp"
 #include "runner/protocol.hpp"
 #include "runtime/offload.hpp"
+#include "tofu/hcl_scanner.hpp"
 
 namespace provisioner::execution {
 
@@ -28,6 +29,8 @@ class AssignmentSource {
   Task<Result<runner::Assignment>> assign(Run run, std::string directory);
 
  private:
+  Status check_local_state(const Run& run, const std::string& directory,
+                           const tofu::ContentFacts& facts) const;
   Result<runner::Assignment> gather(const Run& run, const std::string& directory) const;
 
   const Settings& settings_;

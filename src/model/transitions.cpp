@@ -93,6 +93,14 @@ AfterInterruption after_interruption(const Run& run) {
   return {RunStatus::kQueued, "resumed with a new attempt"};
 }
 
+Workspace after_push(Workspace workspace, const StateMeta& pushed, Instant now) {
+  if (pushed.resources == 0 || may_have_resources(workspace)) return workspace;
+  workspace.status = WorkspaceStatus::kDeployed;
+  workspace.deployed = workspace.current;
+  workspace.last_deployed = now;
+  return workspace;
+}
+
 Workspace after_abandoned_run(Workspace workspace, const Run& run, const std::string& error,
                               Instant now) {
   return after_failure(std::move(workspace), run, error, now);

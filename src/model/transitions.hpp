@@ -4,6 +4,7 @@
 
 #include "base/time.hpp"
 #include "model/run.hpp"
+#include "model/tofu_state.hpp"
 #include "model/workspace.hpp"
 
 namespace provisioner {
@@ -30,6 +31,11 @@ struct AfterInterruption {
 // so that a poisonous workspace cannot occupy the dispatcher for ever.
 inline constexpr std::int64_t kMostAttempts = 5;
 AfterInterruption after_interruption(const Run& run);
+
+// A person replaced the state. One that says resources exist makes a workspace that had none a
+// deployed one, from its present definition: a destroy then knows what to do, and nothing deploys
+// it anew.
+Workspace after_push(Workspace workspace, const StateMeta& pushed, Instant now);
 
 // The workspace when the run will not be resumed: the operation failed for the time being.
 Workspace after_abandoned_run(Workspace workspace, const Run& run, const std::string& error,

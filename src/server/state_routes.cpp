@@ -195,14 +195,14 @@ Task<Reply> push_state(Services& services, Call call) {
     if (!force && present.lineage != meta->lineage) {
       co_return refuse(409, "other_lineage",
                        fmt::format("this state (lineage {}) is not one of workspace {} (lineage "
-                                   "{}); force=true replaces it nevertheless",
+                                   "{}); --force (force=true) replaces it nevertheless",
                                    meta->lineage, row->name.value, present.lineage));
     }
     const bool identical = meta->sha256 == present.sha256;
     if (!force && !identical && meta->serial <= present.serial) {
       co_return refuse(409, "older_state",
-                       fmt::format("this state has serial {}, the current one {}; force=true "
-                                   "writes it under the next serial",
+                       fmt::format("this state has serial {}, the current one {}; --force "
+                                   "(force=true) writes it under the next serial",
                                    meta->serial, present.serial));
     }
     if (force && meta->serial <= present.serial) {
@@ -223,7 +223,8 @@ Task<Reply> unlock_state(Services& services, Call call) {
   if (!query_flag(call.request, "force")) {
     if (const auto idle = co_await check_idle(services, *row); !idle) {
       Problem problem = idle.error();
-      problem.detail += "; force=true releases the lock nevertheless, and its run will fail";
+      problem.detail +=
+          "; --force (force=true) releases the lock nevertheless, and its run will fail";
       co_return std::unexpected(std::move(problem));
     }
   }

@@ -169,8 +169,8 @@ Task<Reply> remove_workspace(Services& services, Call call) {
   }
   if (may_have_resources(*row) && !abandon) {
     co_return refuse(409, "still_deployed",
-                     fmt::format("workspace {} is {}: destroy it first, or say that what is "
-                                 "deployed shall be abandoned",
+                     fmt::format("workspace {} is {}: say --destroy to destroy it first, or "
+                                 "--abandon to leave what is deployed to itself",
                                  name, to_string(row->status)),
                      {"destroy=true", "abandon=true"});
   }

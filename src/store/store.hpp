@@ -264,7 +264,8 @@ class Store {
                                                  std::string lock_id, StateMeta meta,
                                                  std::string body, std::string actor,
                                                  Instant now) = 0;
-  // An administrator's push or rollback: only the lock is in its way (kConflict).
+  // An administrator's push or rollback: only the lock is in its way (kConflict). Moves the
+  // workspace by after_push().
   virtual Task<Result<StateVersion>> push_state(StateSlot slot, StateMeta meta, std::string body,
                                                 std::string actor, Instant now) = 0;
   virtual Task<Result<std::optional<StateVersion>>> current_state(StateSlot slot) = 0;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "model/transitions.hpp"
 #include "store/sqlite/attempts.hpp"
 #include "store/sqlite/workspaces.hpp"
 
@@ -165,6 +166,9 @@ Result<StateVersion> push_state(Transaction& tx, const StateSlot& slot, const St
     return fail(ErrorKind::kConflict,
                 fmt::format("the state is locked by {} of {}", lock->id, holder(*lock)));
   }
+  const Result<Workspace> before = workspace(tx, slot.workspace);
+  if (!before) return std::unexpected(before.error());
+  if (slot.job.empty()) save_workspace(tx, *before, after_push(*before, meta, now), now);
   return insert_version(tx, slot, {.meta = meta, .written_by = actor, .at = now}, body);
 }
 

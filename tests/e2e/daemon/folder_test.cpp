@@ -157,5 +157,44 @@ TEST_F(Folder, AnEditInPiecesIsReadOnlyWhenItIsQuiet) {
   EXPECT_EQ(runs(), 2u);
 }
 
+TEST(FirstDeploy, ALocalStateThatWasNotImportedBlocksItUntilItIsPushed) {
+  Installation installation;
+  installation.add_workspace("shop", {{"deploy_schedule", false}});
+  const auto folder = installation.workspace_dir("shop");
+  // Somebody has worked on the folder by hand.
+  const auto chdir = "-chdir=" + folder.string();
+  ASSERT_EQ(run_program({"terraform", chdir, "init", "-input=false"}).code, 0);
+  ASSERT_EQ(run_program({"terraform", chdir, "apply", "-auto-approve", "-input=false"}).code, 0);
+  const auto state = (folder / "terraform.tfstate").string();
+  installation.start();
+  ASSERT_TRUE(eventually(
+      10s, [&] { return installation.command({"workspace", "show", "shop"}).code == 0; }));
+
+  const auto blocked = installation.command({"workspace", "deploy", "shop"});
+  EXPECT_EQ(blocked.code, 1);
+  EXPECT_NE(blocked.err.find("state push shop " + state), std::string::npos) << blocked.err;
+
+  EXPECT_EQ(installation.command({"state", "push", "shop", state, "--yes"}).code, 0);
+  const auto deploy = installation.command({"workspace", "deploy", "shop"});
+  EXPECT_EQ(deploy.code, 0) << deploy.err;
+  EXPECT_NE(deploy.err.find("0 added"), std::string::npos) << deploy.err;
+}
+
+TEST(Dependencies, ACircleAndAnUnknownNameAreSaidWhenTheyAreSeen) {
+  Installation installation;
+  installation.add_workspace("a", {{"deploy_schedule", false}, {"depends_on", {"b"}}});
+  installation.add_workspace("b", {{"deploy_schedule", false}, {"depends_on", {"a"}}});
+  installation.add_workspace("c", {{"deploy_schedule", false}, {"depends_on", {"nowhere"}}});
+  const auto checked = installation.command({"workspace", "validate", "--all"});
+  EXPECT_EQ(checked.code, 1);
+  EXPECT_NE(checked.out.find("circle"), std::string::npos) << checked.out;
+  EXPECT_NE(checked.out.find("nowhere"), std::string::npos) << checked.out;
+  installation.start();
+  EXPECT_TRUE(eventually(10s, [&] {
+    return installation.log().find("circle") != std::string::npos &&
+           installation.log().find("nowhere") != std::string::npos;
+  })) << installation.log();
+}
+
 }  // namespace
 }  // namespace provisioner::testing

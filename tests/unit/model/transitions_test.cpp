@@ -67,6 +67,17 @@ TEST(Transitions, ACancelledDestroyIsNotTriedAgainByItself) {
   EXPECT_EQ(workspace.retry_at, std::nullopt);
 }
 
+TEST(Transitions, APushedStateWithResourcesMakesTheWorkspaceADeployedOne) {
+  Workspace workspace;
+  workspace.current = {"{}", BundleHash("b1"), "i1"};
+  const auto pushed = after_push(workspace, {.resources = 2}, kNow);
+  EXPECT_EQ(pushed.status, WorkspaceStatus::kDeployed);
+  EXPECT_EQ(pushed.deployed, workspace.current);
+  EXPECT_EQ(after_push(workspace, {.resources = 0}, kNow), workspace);
+  workspace.status = WorkspaceStatus::kDestroyFailed;
+  EXPECT_EQ(after_push(workspace, {.resources = 2}, kNow), workspace);
+}
+
 TEST(Transitions, APlanChangesNothing) {
   Workspace workspace;
   workspace.status = WorkspaceStatus::kDeployed;
