@@ -38,7 +38,7 @@ struct Watched {
 
 struct FolderWatcher::State {
   State(boost::asio::any_io_executor loop, Clock& the_clock, fs::path directory, int fd)
-      : clock(the_clock), root(std::move(directory)), inotify(std::move(loop), fd) {}
+      : clock(the_clock), root(std::move(directory)), inotify(loop, fd) {}
 
   // Watches the root and every folder below it; false while the root is not there.
   bool watch_root() {

@@ -181,7 +181,7 @@ Task<Status> deliver_log(Store& store, AttemptFence fence, fs::path file) {
 
 Result<fs::path> keep_apart(const fs::path& state_dir, const WorkspaceName& workspace,
                             const runner::AttemptDirectory& directory) {
-  const fs::path kept = state_dir / "spool" / "kept" / workspace.value / directory.root.filename();
+  fs::path kept = state_dir / "spool" / "kept" / workspace.value / directory.root.filename();
   std::error_code error;
   fs::create_directories(kept.parent_path(), error);
   if (!error) fs::rename(directory.root, kept, error);

@@ -29,7 +29,7 @@ Scheduler::Scheduler(const boost::asio::any_io_executor& loop, Clock& clock, Ran
       store_(store),
       fence_(std::move(fence)),
       log_(std::move(log)),
-      settings_(std::move(settings)),
+      settings_(settings),
       specs_(std::move(read_spec), settings_.default_zone),
       wake_(loop) {}
 

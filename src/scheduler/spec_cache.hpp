@@ -28,7 +28,7 @@ struct ParsedSpec {
 class SpecCache {
  public:
   SpecCache(SpecReader read, Zone default_zone)
-      : read_(std::move(read)), default_zone_(std::move(default_zone)) {}
+      : read_(std::move(read)), default_zone_(default_zone) {}
 
   // What `workspace.current` says. Remembered, the errors too, until its config_version or its text
   // changes.

@@ -34,7 +34,7 @@ std::expected<OperationBody, Problem> parse_body(const Call& call,
 
 // Callers choose keys: one's own must not meet another's, nor that of another command.
 std::expected<std::string, Problem> idempotency_key(const Call& call) {
-  const std::string key = call.request.header("Idempotency-Key");
+  std::string key = call.request.header("Idempotency-Key");
   if (key.empty()) return key;
   if (key.size() > kLongestKey) {
     return refuse(422, "invalid_request",
@@ -90,7 +90,7 @@ std::expected<std::string, Problem> choose_mode(Services& services, const Worksp
                   fmt::format("workspace {} has no modes (mode_schedules in its config.json)",
                               row.name.value));
   }
-  const std::string mode =
+  std::string mode =
       wanted.empty() ? present_mode(row, (*parsed)->timeline, services.now()) : wanted;
   if (std::ranges::count(modes, mode) > 0) return mode;
   const std::string listed = join(modes, ", ");

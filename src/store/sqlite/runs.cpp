@@ -186,8 +186,7 @@ Result<std::vector<Run>> runs(Transaction& tx, const RunFilter& filter) {
     if (status) text += filter.workspace ? " AND +status = ?5" : " AND status = ?5";
     auto query = tx.sql(text + " ORDER BY seq DESC LIMIT ?4");
     constexpr std::int64_t kAfterAll = INT64_MAX;
-    query.bind(filter.before, kAfterAll,
-               filter.workspace ? std::optional(*filter.workspace) : std::nullopt, filter.limit);
+    query.bind(filter.before, kAfterAll, filter.workspace, filter.limit);
     if (status) query.bind(to_string(*status));
     while (query.step()) found.push_back(read_run(query.row()));
   }

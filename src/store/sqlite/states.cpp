@@ -118,7 +118,7 @@ Status unlock_state(Transaction& tx, const StateSlot& slot, const std::optional<
                 fmt::format("the state is locked by {} of {}, not by {}", present->id,
                             holder(*present), lock_id.empty() ? "this request" : lock_id));
   }
-  force_unlock(tx, slot);
+  if (auto released = force_unlock(tx, slot); !released) return std::unexpected(released.error());
   return {};
 }
 

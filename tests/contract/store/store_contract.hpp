@@ -159,9 +159,7 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
   Workspace shop() { return must(await(store().workspace(WorkspaceName(kShop)))); }
   Run run(const RunId& id) { return must(await(store().run(id))); }
 
-  ScheduleCursor shop_cursor() {
-    return must(await(store().cursor(WorkspaceName(kShop))));
-  }
+  ScheduleCursor shop_cursor() { return must(await(store().cursor(WorkspaceName(kShop)))); }
 
   // A plan that moves the cursor by `minutes` and records a deploy at that instant.
   PlanCommit plan(int minutes, Outcome what = Outcome::kNoChange) {

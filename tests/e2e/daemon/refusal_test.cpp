@@ -1,4 +1,5 @@
-// What keeps the daemon from starting, each with a sentence that says what, where, why and what to do.
+// What keeps the daemon from starting, each with a sentence that says what, where, why and what to
+// do.
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -21,8 +22,10 @@ TEST(Refusal, ASecondDaemonOnTheSameStoreSaysSoAndExits) {
   installation.start();
   const auto second = serve(installation);
   EXPECT_EQ(second.code, 4) << second.err;
-  EXPECT_NE(second.err.find(std::to_string(installation.daemon().pid())), std::string::npos) << second.err;
-  EXPECT_EQ(installation.command({"cluster", "status"}).code, 0);  // the first one was not disturbed
+  EXPECT_NE(second.err.find(std::to_string(installation.daemon().pid())), std::string::npos)
+      << second.err;
+  EXPECT_EQ(installation.command({"cluster", "status"}).code,
+            0);  // the first one was not disturbed
 }
 
 TEST(Refusal, APortInUseIsNamed) {
@@ -81,7 +84,8 @@ TEST(Refusal, AStateDirectoryThatCannotBeWritten) {
   Installation installation;
   // A plain file where a directory is needed stops root, too.
   write_file(installation.root() / "file", "");
-  installation.environment["PROVISIONER_STATE_DIR"] = (installation.root() / "file" / "state").string();
+  installation.environment["PROVISIONER_STATE_DIR"] =
+      (installation.root() / "file" / "state").string();
   const auto refused = serve(installation);
   EXPECT_EQ(refused.code, 1) << refused.err;
   EXPECT_NE(refused.err.find((installation.root() / "file" / "state").string()), std::string::npos);
@@ -92,7 +96,8 @@ TEST(Refusal, TofuMissingFailsTheRunWithWhatToDo) {
   installation.environment["PROVISIONER_TOFU_BINARY"] = (installation.root() / "no-tofu").string();
   installation.add_workspace("shop", {{"deploy_schedule", false}});
   installation.start();
-  ASSERT_TRUE(eventually(10s, [&] { return installation.command({"workspace", "show", "shop"}).code == 0; }));
+  ASSERT_TRUE(eventually(
+      10s, [&] { return installation.command({"workspace", "show", "shop"}).code == 0; }));
   const auto deploy = installation.command({"workspace", "deploy", "shop"});
   EXPECT_EQ(deploy.code, 1) << deploy.err;
   const Json run = installation.runs("shop").at(0);

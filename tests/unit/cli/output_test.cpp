@@ -7,11 +7,12 @@ namespace provisioner::cli {
 namespace {
 
 TEST(Table, AlignsColumnsByCharactersAndTrailsNothing) {
-  EXPECT_EQ(render_table({"NAME", "STATUS", "ERROR"},
-                         {{{"café"}, {"deployed"}, {""}}, {{"shop"}, {"deploy_failed"}, {"no"}}}, false),
-            "NAME  STATUS         ERROR\n"
-            "café  deployed\n"
-            "shop  deploy_failed  no\n");
+  EXPECT_EQ(
+      render_table({"NAME", "STATUS", "ERROR"},
+                   {{{"café"}, {"deployed"}, {""}}, {{"shop"}, {"deploy_failed"}, {"no"}}}, false),
+      "NAME  STATUS         ERROR\n"
+      "café  deployed\n"
+      "shop  deploy_failed  no\n");
 }
 
 TEST(RelativeTime, ReadsAsPeopleSayIt) {
@@ -21,22 +22,23 @@ TEST(RelativeTime, ReadsAsPeopleSayIt) {
 }
 
 TEST(Yaml, QuotesWhatAReaderWouldMistake) {
-  EXPECT_EQ(to_yaml(R"({"name":"shop","enabled":true,"mode":"no","next":{"at":"2026-01-01T00:00:00Z"},
+  EXPECT_EQ(
+      to_yaml(R"({"name":"shop","enabled":true,"mode":"no","next":{"at":"2026-01-01T00:00:00Z"},
                         "tags":["a","b c"],"runs":[{"id":"x","n":1},{"id":"y"}],"none":null,"e":{}})"),
-            "name: shop\n"
-            "enabled: true\n"
-            "mode: \"no\"\n"
-            "next:\n"
-            "  at: \"2026-01-01T00:00:00Z\"\n"
-            "tags:\n"
-            "- a\n"
-            "- \"b c\"\n"
-            "runs:\n"
-            "- id: x\n"
-            "  \"n\": 1\n"
-            "- id: \"y\"\n"
-            "none: null\n"
-            "e: {}\n");
+      "name: shop\n"
+      "enabled: true\n"
+      "mode: \"no\"\n"
+      "next:\n"
+      "  at: \"2026-01-01T00:00:00Z\"\n"
+      "tags:\n"
+      "- a\n"
+      "- \"b c\"\n"
+      "runs:\n"
+      "- id: x\n"
+      "  \"n\": 1\n"
+      "- id: \"y\"\n"
+      "none: null\n"
+      "e: {}\n");
 }
 
 }  // namespace
