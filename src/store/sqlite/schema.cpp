@@ -19,7 +19,7 @@ struct Migration {
   const char* sql;
 };
 
-constexpr std::array<Migration, 1> kMigrations = {{
+constexpr std::array<Migration, 2> kMigrations = {{
     {"one instance", R"sql(
 CREATE TABLE leader_election (
   id TEXT PRIMARY KEY,
@@ -235,6 +235,25 @@ CREATE TABLE audit_events (
   outcome TEXT NOT NULL
 ) STRICT;
 CREATE INDEX audit_events_by_time ON audit_events (at);
+)sql"},
+    {"several instances", R"sql(
+ALTER TABLE leader_election ADD COLUMN transfer_id TEXT NOT NULL DEFAULT '';  -- '' = no wish
+ALTER TABLE leader_election ADD COLUMN transfer_from TEXT NOT NULL DEFAULT '';
+ALTER TABLE leader_election ADD COLUMN transfer_to TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE instances ADD COLUMN home TEXT NOT NULL DEFAULT '';
+ALTER TABLE instances ADD COLUMN ready INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE instances ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE instances ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0;
+
+-- What each instance said last about each folder.
+CREATE TABLE reports (
+  instance TEXT NOT NULL,
+  workspace TEXT NOT NULL,
+  content TEXT NOT NULL,             -- '' = vanished there
+  reported_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace, instance)
+) STRICT, WITHOUT ROWID;
 )sql"},
 }};
 
