@@ -143,12 +143,17 @@ void Daemon::build() {
             return assignments_->assign(std::move(run), std::move(directory));
           },
       .lease = settings_.runs.lease});
+  launcher_ = std::make_unique<execution::SystemLauncher>(
+      loop, offload_,
+      execution::SystemLauncherSettings{.state_dir = settings_.state_dir,
+                                        .socket = settings_.state_dir / "provisioner.sock",
+                                        .runner_program = own_directory() / "provisioner-runner"});
   dispatcher_ = std::make_unique<execution::Dispatcher>(
       execution::Dispatcher::Parts{.loop = loop,
                                    .store = *store_,
                                    .clock = clock_,
                                    .random = random_,
-                                   .offload = offload_,
+                                   .launcher = *launcher_,
                                    .workspace_log = *workspace_log_,
                                    .runner_api = *runner_api_,
                                    .log = log_.named("execution"),
@@ -156,8 +161,6 @@ void Daemon::build() {
       execution::DispatcherSettings{.instance = settings_.instance_id,
                                     .incarnation = incarnation_,
                                     .state_dir = settings_.state_dir,
-                                    .socket = settings_.state_dir / "provisioner.sock",
-                                    .runner_program = own_directory() / "provisioner-runner",
                                     .capacity = settings_.execution.capacity,
                                     .lease = settings_.runs.lease,
                                     .stop_allowance = settings_.runs.stop_allowance});
