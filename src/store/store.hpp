@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "model/api_token.hpp"
 #include "model/leadership.hpp"
 #include "model/occurrence.hpp"
 #include "model/run.hpp"
@@ -172,7 +173,8 @@ struct AuditFilter {
 };
 
 struct RetentionPolicy {
-  Duration runs = std::chrono::hours(24 * 90);  // runs with their logs, and the ledger
+  // Runs with their logs, the ledger, and tokens that are revoked or expired.
+  Duration runs = std::chrono::hours(24 * 90);
   Duration state_versions = std::chrono::hours(24 * 30);
   std::int64_t least_state_versions = 50;
 };
@@ -310,6 +312,17 @@ class Store {
 
   // The .terraform.lock.hcl that the workspace's attempts left; "" = none, or no such workspace.
   virtual Task<Result<std::string>> lock_file(WorkspaceName workspace) = 0;
+
+  // Tokens of the API. Lookups return revoked and expired ones too, so that a refusal can say
+  // which. insert_token: kConflict when a token of that name is not revoked, or id or hash are in
+  // use.
+  virtual Task<Status> insert_token(ApiToken token) = 0;
+  virtual Task<Result<std::vector<ApiToken>>> tokens() = 0;            // newest first
+  virtual Task<Result<ApiToken>> token_by_hash(std::string hash) = 0;  // kNotFound
+  // Returns the row as it is afterwards; of a revoked one unchanged. kNotFound.
+  virtual Task<Result<ApiToken>> revoke_token(TokenId id, std::string by, Instant now) = 0;
+  // Moves last_used_at forward, never back. An unknown id is ok: it may have been pruned.
+  virtual Task<Status> touch_token(TokenId id, Instant now) = 0;
 
   virtual Task<Status> audit(AuditEvent event) = 0;
   virtual Task<Result<std::vector<AuditEvent>>> audit_events(AuditFilter filter) = 0;

@@ -26,6 +26,7 @@
 #include "store/sqlite/runs.hpp"
 #include "store/sqlite/schema.hpp"
 #include "store/sqlite/states.hpp"
+#include "store/sqlite/tokens.hpp"
 #include "store/sqlite/workspaces.hpp"
 
 namespace provisioner {
@@ -286,6 +287,23 @@ class SqliteStore final : public Store {
   Task<Result<std::string>> lock_file(WorkspaceName workspace) override {
     return call<std::string>(
         [=](auto& tx) -> Result<std::string> { return sqlite::lock_file(tx, workspace); });
+  }
+
+  Task<Status> insert_token(ApiToken token) override {
+    return call<void>(
+        [token = std::move(token)](auto& tx) { return sqlite::insert_token(tx, token); });
+  }
+  Task<Result<std::vector<ApiToken>>> tokens() override {
+    return call<std::vector<ApiToken>>([](auto& tx) { return sqlite::tokens(tx); });
+  }
+  Task<Result<ApiToken>> token_by_hash(std::string hash) override {
+    return call<ApiToken>([=](auto& tx) { return sqlite::token_by_hash(tx, hash); });
+  }
+  Task<Result<ApiToken>> revoke_token(TokenId id, std::string by, Instant now) override {
+    return call<ApiToken>([=](auto& tx) { return sqlite::revoke_token(tx, id, by, now); });
+  }
+  Task<Status> touch_token(TokenId id, Instant now) override {
+    return call<void>([=](auto& tx) { return sqlite::touch_token(tx, id, now); });
   }
 
   Task<Status> audit(AuditEvent event) override {
