@@ -378,10 +378,7 @@ resource "terraform_data" "slow" {
   provisioner "local-exec" { command = "echo ready >> \"$NOTES\"; sleep 3" }
 }
 )");
-  assign([](Assignment& assignment) {
-    assignment.lease = 120s;
-    assignment.stop_allowance = 30s;
-  });
+  assign([](Assignment& assignment) { assignment.stop_allowance = 15s; });
   daemon_.come();
   launch();
   await_note("ready");
@@ -425,10 +422,7 @@ resource "terraform_data" "a" {
   provisioner "local-exec" { command = "echo ready >> \"$NOTES\"; sleep 1" }
 }
 )");
-  assign([](Assignment& assignment) {
-    assignment.lease = 120s;
-    assignment.stop_allowance = 40s;
-  });
+  assign([](Assignment& assignment) { assignment.stop_allowance = 15s; });
   daemon_.come();
   launch();
   await_note("ready");
