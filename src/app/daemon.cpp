@@ -163,7 +163,8 @@ void Daemon::build() {
                                     .state_dir = settings_.state_dir,
                                     .capacity = settings_.execution.capacity,
                                     .lease = settings_.runs.lease,
-                                    .stop_allowance = settings_.runs.stop_allowance});
+                                    .stop_allowance = settings_.runs.stop_allowance,
+                                    .on_interrupt = settings_.runs.on_interrupt});
   publisher_ = std::make_unique<FolderPublisher>(
       loop, clock_, offload_, *store_, log_.named("config"), tofu_content_scan(),
       FolderPublisherOptions{.workspaces_dir = settings_.workspaces_dir,

@@ -14,6 +14,7 @@
 #include "base/ids.hpp"
 #include "base/time.hpp"
 #include "model/first_seen.hpp"
+#include "model/on_interrupt.hpp"
 
 namespace provisioner {
 
@@ -57,6 +58,7 @@ struct Settings {
 
   struct {
     Duration lease{}, heartbeat{}, stop_allowance{};
+    OnInterrupt on_interrupt = OnInterrupt::kHold;
   } runs;
 
   struct {

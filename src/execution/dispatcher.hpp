@@ -26,6 +26,7 @@ struct DispatcherSettings {
   std::int64_t capacity = 4;  // attempts at a time
   Duration lease = std::chrono::seconds(150);
   Duration stop_allowance = std::chrono::seconds(40);
+  OnInterrupt on_interrupt = OnInterrupt::kHold;
 };
 
 // A run that cannot be started ends failed, with a sentence that says why; every other fault leaves

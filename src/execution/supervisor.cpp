@@ -190,7 +190,7 @@ Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict) {
     }
   }
   // An attempt that never registered has started nothing, so nothing of it can be missing.
-  if (row.process && !left.note) {
+  if (row.process && !left.note && parts_.on_interrupt == OnInterrupt::kHold) {
     interruption.hold_reason = fmt::format(
         "attempt {} of run {} was lost ({}) and its directory {} cannot be read: resources may "
         "exist that the state does not know; look, then `workspace release {}`",

@@ -252,6 +252,18 @@ TEST_F(Deaths, ThatTakeTheSpoolAlongHoldTheWorkspaceForAPerson) {
   EXPECT_THAT(instance.workspace("shop").hold_reason, HasSubstr("workspace release shop"));
 }
 
+TEST_F(Deaths, ThatTakeTheSpoolAlongAreResumedWhereThatIsWanted) {
+  instance.settings.runs.on_interrupt = OnInterrupt::kResume;
+  deploy_slowly();
+  instance.kill_daemon();
+  for (const pid_t pid : instance.processes(run)) kill(pid, SIGKILL);
+  std::filesystem::remove_all(instance.settings.state_dir / "work");
+  instance.start();
+  expect_interruption("its guard is dead");
+  let_go_on();
+  expect_success(2);
+}
+
 TEST_F(Deaths, OfAPausedRunnerComeBeforeItsLeaseEnds) {
   instance.settings.runs.lease = 20s;
   instance.settings.runs.stop_allowance = 10s;

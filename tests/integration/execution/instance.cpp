@@ -63,7 +63,8 @@ LiveDaemon::LiveDaemon(const Settings& settings, const Environment& environment,
                                     .state_dir = settings.state_dir,
                                     .capacity = settings.execution.capacity,
                                     .lease = settings.runs.lease,
-                                    .stop_allowance = settings.runs.stop_allowance});
+                                    .stop_allowance = settings.runs.stop_allowance,
+                                    .on_interrupt = settings.runs.on_interrupt});
   server_ = std::make_unique<http::Server>(loop_.get_executor(), [this](http::Request request) {
     return runner_api_->handle(std::move(request));
   });
