@@ -5,7 +5,6 @@
 //   spool/log      the log, whole
 //   bin/tofu       a link to the chosen binary, first on PATH
 //   variables.tfvars.json, plan.tfplan   0600, removed by the runner
-//   identity.json  a Registration, before it is sent
 //   guard.log      what guard and runner themselves say
 //   exit           how the guard ended, written when nothing of the attempt lived any more
 //
@@ -37,7 +36,6 @@ struct AttemptDirectory {
   std::filesystem::path binaries() const { return root / "bin"; }
   std::filesystem::path variables() const { return root / "variables.tfvars.json"; }
   std::filesystem::path plan() const { return root / "plan.tfplan"; }
-  std::filesystem::path identity() const { return root / "identity.json"; }
   std::filesystem::path guard_log() const { return root / "guard.log"; }
   std::filesystem::path exit_record() const { return root / "exit"; }
 };

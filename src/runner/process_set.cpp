@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -10,6 +9,7 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
+#include <cstdio>
 #include <cstring>
 
 namespace provisioner::runner {
@@ -39,11 +39,18 @@ ssize_t read_some(int fd, char* into, std::size_t size) {
 struct Stat {
   bool lives = false;
   pid_t parent = 0;
+  std::int64_t start = 0;  // clock ticks since the machine's start
 };
 
+int open_file(int proc, const char* pid, const char* name) {
+  std::array<char, 64> path{};
+  std::snprintf(path.data(), path.size(), "%s/%s", pid, name);
+  return openat(proc, path.data(), O_RDONLY | O_CLOEXEC);
+}
+
 // The name of a process may hold spaces and parentheses: fields count from the last one.
-Stat read_stat(int process_directory) {
-  const Descriptor file(openat(process_directory, "stat", O_RDONLY | O_CLOEXEC));
+Stat read_stat(int proc, const char* pid) {
+  const Descriptor file(open_file(proc, pid, "stat"));
   if (file.get() < 0) return {};
   std::array<char, 1024> buffer{};
   const ssize_t got = read_some(file.get(), buffer.data(), buffer.size());
@@ -53,15 +60,16 @@ Stat read_stat(int process_directory) {
   if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return {};
   text.remove_prefix(name_end + 2);
 
-  constexpr int kState = 3, kParent = 4, kThreads = 20;  // as proc(5) counts
+  constexpr int kState = 3, kParent = 4, kThreads = 20, kStart = 22;  // as proc(5) counts
   Stat stat;
   char state = 'X';
   int threads = 0;
-  for (int field = kState; field <= kThreads && !text.empty(); ++field) {
+  for (int field = kState; field <= kStart && !text.empty(); ++field) {
     const auto word = text.substr(0, text.find(' '));
     if (field == kState) state = word.empty() ? 'X' : word[0];
     if (field == kParent) std::from_chars(word.data(), word.data() + word.size(), stat.parent);
     if (field == kThreads) std::from_chars(word.data(), word.data() + word.size(), threads);
+    if (field == kStart) std::from_chars(word.data(), word.data() + word.size(), stat.start);
     text.remove_prefix(std::min(word.size() + 1, text.size()));
   }
   // A process whose first thread has ended looks like a zombie while the other threads work.
@@ -72,20 +80,24 @@ Stat read_stat(int process_directory) {
 }  // namespace
 
 std::string attempt_tag(const RunId& run, Attempt attempt) {
-  return fmt::format("{}.{}", run.value, attempt.value);
+  return run.value + "." + std::to_string(attempt.value);
 }
 
-ProcessSet::ProcessSet(std::string_view tag) {
+ProcessSet::ProcessSet(std::string_view tag, Carriers carriers) {
   char* out = entry_.data() + 1;
   out = std::copy(kAttemptVariable.begin(), kAttemptVariable.end(), out);
   *out++ = '=';
   tag = tag.substr(0, 100);
   out = std::copy(tag.begin(), tag.end(), out);
   entry_size_ = static_cast<std::size_t>(out - entry_.data()) + 1;
+  if (carriers == Carriers::kBornAfterUs) {
+    const Descriptor proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    oldest_carrier_ = read_stat(proc.get(), "self").start;
+  }
 }
 
-bool ProcessSet::carries_tag(int process_directory) const {
-  const Descriptor file(openat(process_directory, "environ", O_RDONLY | O_CLOEXEC));
+bool ProcessSet::carries_tag(int proc, const char* pid) const {
+  const Descriptor file(open_file(proc, pid, "environ"));
   if (file.get() < 0) return false;
   const std::string_view entry(entry_.data(), entry_size_);
   // The end of one piece stays in front of the next, for an entry that lies across them. The first
@@ -125,10 +137,10 @@ std::size_t ProcessSet::look(pid_t root, pid_t spared) {
       const char* const name_end = entry->d_name + std::strlen(entry->d_name);
       const auto [stopped, error] = std::from_chars(entry->d_name, name_end, pid);
       if (error != std::errc() || stopped != name_end || count_ == kCapacity) continue;
-      const Descriptor directory(openat(proc.get(), entry->d_name, O_PATH | O_CLOEXEC));
-      const Stat stat = directory.get() < 0 ? Stat{} : read_stat(directory.get());
+      const Stat stat = read_stat(proc.get(), entry->d_name);
       if (!stat.lives) continue;
-      seen_[count_++] = {pid, stat.parent, carries_tag(directory.get())};
+      const bool may_carry = stat.start >= oldest_carrier_;
+      seen_[count_++] = {pid, stat.parent, may_carry && carries_tag(proc.get(), entry->d_name)};
     }
   }
   std::sort(seen_.begin(), seen_.begin() + static_cast<std::ptrdiff_t>(count_),

@@ -53,7 +53,7 @@ LiveDaemon::LiveDaemon(const Settings& settings, const Environment& environment,
       execution::SystemLauncherSettings{
           .state_dir = settings.state_dir,
           .socket = socket,
-          .runner_program = fs::path(PROVISIONER_BIN_DIR) / "provisioner-runner"});
+          .programs = PROVISIONER_BIN_DIR});
   dispatcher_ = std::make_unique<execution::Dispatcher>(
       execution::Dispatcher::Parts{loop_.get_executor(), *store_, clock_, random_, *launcher_,
                                    *workspace_log_, *runner_api_, log,
