@@ -97,6 +97,21 @@ std::string init_fingerprint(const std::string& content, const fs::path& binary,
   return tofu::sha256_hex(all);
 }
 
+// A folder for PATH in which the binary is called tofu, whatever its own name. The runs of all
+// workspaces share it: it is named after what it points at, and never changes.
+Result<fs::path> directory_of_link(const fs::path& state_dir, const fs::path& binary) {
+  const fs::path directory =
+      state_dir / "tofu" / tofu::sha256_hex(binary.string()).substr(0, 16) / "bin";
+  const fs::path link = directory / "tofu";
+  std::error_code error;
+  if (fs::read_symlink(link, error) == binary) return directory;
+  fs::create_directories(directory, error);
+  fs::create_symlink(binary, link, error);
+  if (fs::read_symlink(link, error) == binary) return directory;  // another was as quick
+  return fail(ErrorKind::kIo,
+              fmt::format("{} does not lead to {}: remove it", link.string(), binary.string()));
+}
+
 std::string path_of(const Environment& environment) {
   const auto path = environment.find("PATH");
   return path == environment.end() ? "/usr/local/bin:/usr/bin:/bin" : path->second;
@@ -157,8 +172,11 @@ Result<runner::Assignment> AssignmentSource::gather(const Run& run,
   inputs.environment = &environment_;
   inputs.secrets = {&environment_, settings_.workspaces_dir / run.workspace.value, read_file,
                     whose_};
+  const auto link = directory_of_link(settings_.state_dir, search.found->path);
+  if (!link) return std::unexpected(link.error());
   auto assignment = make_assignment(inputs);
   if (assignment) {
+    assignment->binary_directory = link->string();
     // A plan that asks for init after all is mended by the runner; a person's commands are not.
     const bool by_commands = inputs.spec.commands != CustomCommands{};
     const auto& basis = scanned->init_basis;

@@ -226,6 +226,7 @@ std::string encode(const Assignment& assignment) {
                {"upgrade", assignment.upgrade},
                {"own_backend", assignment.own_backend},
                {"init_fingerprint", assignment.init_fingerprint},
+               {"binary_directory", assignment.binary_directory},
                {"cache_directory", assignment.cache_directory},
                {"plugin_cache_directory", assignment.plugin_cache_directory},
                {"timeout_us", assignment.timeout.count()},
@@ -252,6 +253,7 @@ Result<Assignment> decode_assignment(std::string_view text) {
   fields.read("upgrade", assignment.upgrade);
   fields.read("own_backend", assignment.own_backend);
   fields.read("init_fingerprint", assignment.init_fingerprint);
+  fields.read("binary_directory", assignment.binary_directory);
   fields.read("cache_directory", assignment.cache_directory);
   fields.read("plugin_cache_directory", assignment.plugin_cache_directory);
   fields.read_micros("timeout_us", assignment.timeout);

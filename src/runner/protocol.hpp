@@ -66,7 +66,9 @@ struct Registration {
 struct Assignment {
   WorkspaceName workspace;
   Operation operation = Operation::kDeploy;
-  std::string binary;       // absolute path of tofu or terraform
+  std::string binary;  // absolute path of tofu or terraform
+  // Holds nothing but `tofu`, a link to that binary; first on PATH. "" = PATH as it is.
+  std::string binary_directory;
   CustomCommands commands;  // instead of tofu's steps
   // Complete, apart from what the runner adds: PATH's first entry, RUN_ID, the attempt's tag,
   // WORKSPACE_DEPLOYMENT_DIR, TF_IN_AUTOMATION and the state backend's TF_HTTP_*.

@@ -104,8 +104,6 @@ Task<int> Runner::run() {
   constexpr Duration kSooner = std::chrono::seconds(1);  // than the guard
   course_.begin(clock_.boot_now() + options_.first_lease, {.stop_allowance = kSooner});
   life_.begin();
-  std::error_code exists;
-  fs::create_directories(directory_.spool(), exists);
 
   const auto assignment = co_await register_attempt();
   if (!assignment) {
@@ -171,7 +169,7 @@ Result<std::map<std::string, std::string>> Runner::environment(
   }
   std::string& path = environment["PATH"];
   if (path.empty()) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  if (!assignment.binary.empty()) path = directory_.binaries().string() + ":" + path;
+  if (!assignment.binary_directory.empty()) path = assignment.binary_directory + ":" + path;
   return environment;
 }
 
@@ -183,14 +181,6 @@ Status Runner::write_inputs(const Assignment& assignment) const {
     auto ok = write_private(directory_.content() / tofu::kOverrideFile, tofu::override_file_text());
     if (!ok) return ok;
   }
-  if (assignment.binary.empty()) return {};
-  std::error_code error;
-  fs::create_directories(directory_.binaries(), error);
-  const fs::path link = directory_.binaries() / "tofu";
-  fs::remove(link, error);
-  fs::create_symlink(assignment.binary, link, error);
-  if (error)
-    return fail(ErrorKind::kIo, fmt::format("linking {}: {}", link.string(), error.message()));
   return {};
 }
 

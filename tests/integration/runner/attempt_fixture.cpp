@@ -177,6 +177,9 @@ void AttemptTest::use_terraform(const std::string& main_tf) {
   if (found.code != 0) GTEST_SKIP() << "neither tofu nor terraform is on PATH";
   daemon_.with_facts([&](DaemonFacts& facts) {
     facts.assignment.binary = std::string(trim(found.out));
+    facts.assignment.binary_directory = temp_ / "bin";
+    std::filesystem::create_directories(temp_ / "bin");
+    std::filesystem::create_symlink(facts.assignment.binary, temp_ / "bin" / "tofu");
     facts.assignment.environment["HOME"] = temp_.path();
     facts.assignment.environment["CHECKPOINT_DISABLE"] = "1";
     facts.assignment.init_fingerprint = "content-1";

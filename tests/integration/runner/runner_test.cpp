@@ -298,7 +298,7 @@ class RunnerWithTerraform : public RunnerProgram {
   void again() {
     wait_for_guard();
     guard_code_ = -1;
-    std::filesystem::remove_all(directory_.spool());
+    std::filesystem::remove(directory_.log());
     std::filesystem::remove(directory_.exit_record());
     daemon_.with_facts([](DaemonFacts& facts) {
       facts.log.clear();

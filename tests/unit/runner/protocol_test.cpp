@@ -10,6 +10,7 @@ TEST(RunnerProtocol, CarriesAnAssignmentWithoutLoss) {
   sent.workspace = WorkspaceName("shop");
   sent.operation = Operation::kDestroy;
   sent.binary = "/usr/bin/tofu";
+  sent.binary_directory = "/var/lib/provisioner/tofu/ab/bin";
   sent.commands.deploy_plan = "make plan";
   sent.commands.destroy_destroy = "";  // present and empty is not absent
   sent.environment = {{"TOKEN", "s3cret \"quoted\"\n"}, {"EMPTY", ""}};
