@@ -29,7 +29,7 @@ class ProcessSet {
   static constexpr std::size_t kCapacity = 65536;
 
   // Which processes may carry the tag. Of those that began before the guard or the runner none
-  // does, and not reading their environment makes a look several times cheaper.
+  // does, and to leave them out makes a look several times cheaper.
   enum class Carriers { kAny, kBornAfterUs };
 
   // `tag` is at most 100 bytes long; the rest is cut.
@@ -55,10 +55,12 @@ class ProcessSet {
   };
 
   bool carries_tag(int proc, const char* pid) const;
+  pid_t last_born(int proc) const;
   Seen* find(pid_t pid);
 
   std::array<char, 128> entry_{};  // NUL PROVISIONER_ATTEMPT=<tag> NUL, as in environ
   std::size_t entry_size_ = 0;
+  std::int64_t forks_before_ = -1;    // of the whole machine, when this set was made; -1 = unknown
   std::int64_t oldest_carrier_ = 0;   // clock ticks since the machine's start, as /proc says it
   std::array<Seen, kCapacity> seen_;  // not initialised: zeroing would make all of it resident
   std::size_t count_ = 0;

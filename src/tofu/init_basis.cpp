@@ -7,6 +7,7 @@
 #include <set>
 #include <vector>
 
+#include "base/text.hpp"
 #include "tofu/hcl_cursor.hpp"
 #include "tofu/json_content.hpp"
 
@@ -95,7 +96,7 @@ class Collection {
         if (cursor.at_end() || cursor.peek() == '\n' || cursor.peek() == '}') break;
         if (!cursor.skip_token(1)) return false;
       }
-      if (provider) rows_.emplace(cursor.since(began));
+      if (provider) rows_.emplace(trim(cursor.since(began)));
     }
   }
 

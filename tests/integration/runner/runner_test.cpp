@@ -61,9 +61,12 @@ TEST_F(RunnerProgram, RegistersBeforeItStartsAnything) {
 
 TEST_F(RunnerProgram, GivesCommandsTheirEnvironmentAndNothingElse) {
   use_command(R"(env > "$NOTES"; pwd >> "$NOTES")");
-  assign([](Assignment& assignment) {
+  std::filesystem::create_directory(temp_ / "bin");
+  std::filesystem::create_symlink("/bin/true", temp_ / "bin" / "tofu");
+  assign([this](Assignment& assignment) {
     assignment.environment["GREETING"] = "hello";
     assignment.binary = "/bin/true";
+    assignment.binary_directory = temp_ / "bin";
     assignment.commands.deploy_init = "tofu";  // the chosen binary, first on PATH
   });
   daemon_.come();
