@@ -39,6 +39,12 @@ std::uint64_t seed() {
   return given != nullptr ? std::strtoull(given, nullptr, 10) : 20261123;
 }
 
+// Guard, runner or trampoline; a trampoline names the command that it is about to start.
+bool is_program_of_ours(const std::string& command) {
+  return command.find("provisioner-runner") != std::string::npos ||
+         command.find("provisioner-guard") != std::string::npos;
+}
+
 // One line of the journal: <run>.<attempt> begin|end <resource> made|gone <version>
 struct Line {
   std::string run;
