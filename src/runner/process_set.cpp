@@ -10,7 +10,6 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdint>
-#include <cstdio>
 #include <cstring>
 
 namespace provisioner::runner {
@@ -40,18 +39,14 @@ ssize_t read_some(int fd, char* into, std::size_t size) {
 struct Stat {
   bool lives = false;
   pid_t parent = 0;
+  bool has_environment = false;  // false for the kernel's own, and in the middle of an exec
+  bool is_kernels = false;
   std::int64_t start = 0;  // clock ticks since the machine's start
 };
 
-int open_file(int proc, const char* pid, const char* name) {
-  std::array<char, 64> path{};
-  std::snprintf(path.data(), path.size(), "%s/%s", pid, name);
-  return openat(proc, path.data(), O_RDONLY | O_CLOEXEC);
-}
-
 // The name of a process may hold spaces and parentheses: fields count from the last one.
-Stat read_stat(int proc, const char* pid) {
-  const Descriptor file(open_file(proc, pid, "stat"));
+Stat read_stat(int process_directory) {
+  const Descriptor file(openat(process_directory, "stat", O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) return {};
   std::array<char, 1024> buffer{};
   const ssize_t got = read_some(file.get(), buffer.data(), buffer.size());
@@ -61,18 +56,25 @@ Stat read_stat(int proc, const char* pid) {
   if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return {};
   text.remove_prefix(name_end + 2);
 
-  constexpr int kState = 3, kParent = 4, kThreads = 20, kStart = 22;  // as proc(5) counts
+  constexpr int kState = 3, kParent = 4, kFlags = 9, kThreads = 20,
+                kStart = 22;  // as proc(5) counts
+  constexpr int kEnvironmentEnd = 51;
+  constexpr unsigned kKernelThread = 0x00200000;  // PF_KTHREAD
   Stat stat;
   char state = 'X';
   int threads = 0;
-  for (int field = kState; field <= kStart && !text.empty(); ++field) {
+  unsigned flags = 0;
+  for (int field = kState; field <= kEnvironmentEnd && !text.empty(); ++field) {
     const auto word = text.substr(0, text.find(' '));
     if (field == kState) state = word.empty() ? 'X' : word[0];
     if (field == kParent) std::from_chars(word.data(), word.data() + word.size(), stat.parent);
-    if (field == kThreads) std::from_chars(word.data(), word.data() + word.size(), threads);
+    if (field == kFlags) std::from_chars(word.data(), word.data() + word.size(), flags);
     if (field == kStart) std::from_chars(word.data(), word.data() + word.size(), stat.start);
+    if (field == kEnvironmentEnd) stat.has_environment = word != "0";
+    if (field == kThreads) std::from_chars(word.data(), word.data() + word.size(), threads);
     text.remove_prefix(std::min(word.size() + 1, text.size()));
   }
+  stat.is_kernels = (flags & kKernelThread) != 0;
   // A process whose first thread has ended looks like a zombie while the other threads work.
   stat.lives = (state != 'Z' && state != 'X') || threads > 1;
   return stat;
@@ -128,28 +130,47 @@ ProcessSet::ProcessSet(std::string_view tag, Carriers carriers) {
   entry_size_ = static_cast<std::size_t>(out - entry_.data()) + 1;
   if (carriers == Carriers::kBornAfterUs) {
     const Descriptor proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    oldest_carrier_ = read_stat(proc.get(), "self").start;
+    const Descriptor self(openat(proc.get(), "self", O_PATH | O_CLOEXEC));
+    oldest_carrier_ = read_stat(self.get()).start;
     forks_before_ = forks_so_far(proc.get());
   }
 }
 
-bool ProcessSet::carries_tag(int proc, const char* pid) const {
-  const Descriptor file(open_file(proc, pid, "environ"));
-  if (file.get() < 0) return false;
+// Absent, too, when there is not a byte of it.
+ProcessSet::Tag ProcessSet::read_environment(int process_directory, bool& empty) const {
+  empty = false;
+  const Descriptor file(openat(process_directory, "environ", O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return Tag::kAbsent;
   const std::string_view entry(entry_.data(), entry_size_);
   // The end of one piece stays in front of the next, for an entry that lies across them. The first
   // variable has no NUL before it, so the first piece gets one.
   std::array<char, 16384> buffer;
   buffer[0] = '\0';
   std::size_t kept = 1;
-  while (true) {
+  for (bool first = true;; first = false) {
     const ssize_t got = read_some(file.get(), buffer.data() + kept, buffer.size() - kept);
-    if (got <= 0) return false;
+    if (got <= 0) {
+      empty = first && got == 0;
+      return Tag::kAbsent;
+    }
     const std::string_view piece(buffer.data(), kept + static_cast<std::size_t>(got));
-    if (piece.find(entry) != std::string_view::npos) return true;
+    if (piece.find(entry) != std::string_view::npos) return Tag::kCarried;
     kept = std::min(piece.size(), entry.size() - 1);
     std::memmove(buffer.data(), piece.data() + piece.size() - kept, kept);
   }
+}
+
+ProcessSet::Tag ProcessSet::look_for_tag(int process_directory) const {
+  // What was opened before an exec reads as empty after it: hence another look.
+  for (int looks = 0; looks < 2; ++looks) {
+    bool empty = false;
+    const Tag tag = read_environment(process_directory, empty);
+    if (!empty) return tag;
+    const Stat stat = read_stat(process_directory);
+    if (!stat.lives || stat.is_kernels) return Tag::kAbsent;
+    if (!stat.has_environment) return Tag::kUnclear;
+  }
+  return Tag::kAbsent;  // emptied on purpose
 }
 
 ProcessSet::Seen* ProcessSet::find(pid_t pid) {
@@ -174,7 +195,7 @@ pid_t ProcessSet::last_born(int proc) const {
 }
 
 std::size_t ProcessSet::look(pid_t root, pid_t spared) {
-  count_ = 0;
+  count_ = unclear_ = 0;
   const Descriptor proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (proc.get() < 0) return 0;
   // Without descendants only carriers of the tag are looked for, and nobody needs to know the
@@ -192,10 +213,11 @@ std::size_t ProcessSet::look(pid_t root, pid_t spared) {
       const auto [stopped, error] = std::from_chars(entry->d_name, name_end, pid);
       if (error != std::errc() || stopped != name_end || count_ == kCapacity) continue;
       if (last != 0 && is_older(pid, last)) continue;
-      const Stat stat = read_stat(proc.get(), entry->d_name);
+      const Descriptor directory(openat(proc.get(), entry->d_name, O_PATH | O_CLOEXEC));
+      const Stat stat = directory.get() < 0 ? Stat{} : read_stat(directory.get());
       if (!stat.lives) continue;
-      const bool may_carry = stat.start >= oldest_carrier_;
-      seen_[count_++] = {pid, stat.parent, may_carry && carries_tag(proc.get(), entry->d_name)};
+      const Tag tag = stat.start >= oldest_carrier_ ? look_for_tag(directory.get()) : Tag::kAbsent;
+      seen_[count_++] = {pid, stat.parent, tag == Tag::kCarried, tag == Tag::kUnclear};
     }
   }
   std::sort(seen_.begin(), seen_.begin() + static_cast<std::ptrdiff_t>(count_),
@@ -214,8 +236,9 @@ std::size_t ProcessSet::look(pid_t root, pid_t spared) {
   std::size_t living = 0;
   for (std::size_t i = 0; i < count_; ++i) {
     Seen& seen = seen_[i];
-    if (seen.pid == getpid() || seen.pid == spared) seen.member = false;
+    if (seen.pid == getpid() || seen.pid == spared) seen.member = seen.unclear = false;
     if (seen.member) ++living;
+    if (!seen.member && seen.unclear) ++unclear_;
   }
   return living;
 }
