@@ -130,7 +130,9 @@ ProcessSet::ProcessSet(std::string_view tag, Carriers carriers) {
   entry_size_ = static_cast<std::size_t>(out - entry_.data()) + 1;
   if (carriers == Carriers::kBornAfterUs) {
     const Descriptor proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (proc.get() < 0) return;
     const Descriptor self(openat(proc.get(), "self", O_PATH | O_CLOEXEC));
+    if (self.get() < 0) return;
     oldest_carrier_ = read_stat(self.get()).start;
     forks_before_ = forks_so_far(proc.get());
   }
