@@ -147,7 +147,7 @@ void Daemon::build() {
       loop, offload_,
       execution::SystemLauncherSettings{.state_dir = settings_.state_dir,
                                         .socket = settings_.state_dir / "provisioner.sock",
-                                        .runner_program = own_directory() / "provisioner-runner"});
+                                        .programs = own_directory()});
   dispatcher_ = std::make_unique<execution::Dispatcher>(
       execution::Dispatcher::Parts{.loop = loop,
                                    .store = *store_,

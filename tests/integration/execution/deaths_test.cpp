@@ -103,7 +103,7 @@ TEST_F(Deaths, OfTheGuardLeavesNothingAlive) {
   deploy_slowly();
   const auto before = instance.processes(run);
   const pid_t runner = instance.process(run, "provisioner-runner run");
-  kill_process("provisioner-runner guard");
+  kill_process("provisioner-guard guard");
   expect_interruption("");
   for (const pid_t pid : before) {
     if (pid != runner) EXPECT_EQ(command_of(pid), "") << pid << " lives on";
@@ -157,7 +157,7 @@ TEST_F(Deaths, OfDaemonAndGuardAndRunnerLeaveNothingAlive) {
   instance.kill_daemon();
   const auto before = instance.processes(run);
   // tofu and its children are left to the next daemon.
-  kill_process("provisioner-runner guard");
+  kill_process("provisioner-guard guard");
   kill_process("provisioner-runner run");
   instance.start();
   expect_interruption("its guard is dead");

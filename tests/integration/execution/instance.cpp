@@ -51,9 +51,7 @@ LiveDaemon::LiveDaemon(const Settings& settings, const Environment& environment,
   launcher_ = std::make_unique<execution::SystemLauncher>(
       loop_.get_executor(), offload_,
       execution::SystemLauncherSettings{
-          .state_dir = settings.state_dir,
-          .socket = socket,
-          .runner_program = fs::path(PROVISIONER_BIN_DIR) / "provisioner-runner"});
+          .state_dir = settings.state_dir, .socket = socket, .programs = PROVISIONER_BIN_DIR});
   dispatcher_ = std::make_unique<execution::Dispatcher>(
       execution::Dispatcher::Parts{loop_.get_executor(), *store_, clock_, random_, *launcher_,
                                    *workspace_log_, *runner_api_, log,
