@@ -189,7 +189,15 @@ void Daemon::build_api() {
       .access = server::system_access_policy((settings_.state_dir / "provisioner.sock").string()),
       .read_spec = read_spec,
       .default_zone = *zone_,
-      .leader = [this] { return server::LeaderView{.leads = leadership_->fence().has_value()}; },
+      .leader =
+          [this] {
+            server::LeaderView view;
+            if (const auto deadline = leadership_->deadline()) {
+              view.leads = true;
+              view.lease_expires_at = clock_.now() + (*deadline - clock_.boot_now());
+            }
+            return view;
+          },
       .election = election_.describe(),
       .readiness =
           [this] {

@@ -40,6 +40,10 @@ std::optional<LeaderFence> LeadershipLoop::fence() const {
   return won_->fence;
 }
 
+std::optional<BootInstant> LeadershipLoop::deadline() const {
+  return fence() ? std::optional(won_->deadline) : std::nullopt;
+}
+
 void LeadershipLoop::become(std::optional<WonTerm> won) {
   const bool changed = won.has_value() != won_.has_value() || (won && won->fence != won_->fence);
   won_ = std::move(won);

@@ -37,6 +37,9 @@ class LeadershipLoop {
   // is read at each call, so ask again after every await (I6).
   std::optional<LeaderFence> fence() const;
 
+  // Until when fence() holds if nothing renews it; absent while this instance does not lead.
+  std::optional<BootInstant> deadline() const;
+
   // Called on the loop whenever the answer of fence() became another one, except by the mere
   // passing of the deadline.
   void on_change(std::function<void()> listener) { listeners_.push_back(std::move(listener)); }
