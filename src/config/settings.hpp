@@ -52,6 +52,7 @@ struct Settings {
   } tofu;
 
   struct {
+    std::string mode;           // "leader" or "cluster": who starts runs
     std::int64_t capacity = 0;  // runs at a time
   } execution;
 

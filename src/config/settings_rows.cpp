@@ -218,6 +218,13 @@ const SettingRow kRows[] = {
        return (s.state_dir / "plugin-cache").string();
      },
      true},
+    {{"execution.mode", "execution-mode", "PROVISIONER_EXECUTION_MODE", "leader",
+      "who starts runs: leader (the one that leads) or cluster (every instance, up to its "
+      "capacity)"},
+     [](Settings& s, std::string_view text) {
+       return set_choice(s.execution.mode, text, {"leader", "cluster"});
+     },
+     always<"leader">},
     {{"execution.capacity", "execution-capacity", "PROVISIONER_EXECUTION_CAPACITY",
       "twice the cores, at least 4", "runs at a time on this instance"},
      [](Settings& s, std::string_view text) {

@@ -17,7 +17,7 @@
 #include <utility>
 
 #include "store/sqlite/attempts.hpp"
-#include "store/sqlite/directory_lock.hpp"
+#include "runtime/directory_lock.hpp"
 #include "store/sqlite/leadership.hpp"
 #include "store/sqlite/owner_thread.hpp"
 #include "store/sqlite/plans.hpp"
@@ -73,7 +73,7 @@ std::vector<Change> each_once(std::vector<Change> changes) {
 
 class SqliteStore final : public Store {
  public:
-  SqliteStore(const boost::asio::any_io_executor& loop, sqlite::DirectoryLock lock,
+  SqliteStore(const boost::asio::any_io_executor& loop, DirectoryLock lock,
               std::unique_ptr<sqlite::Connection> connection, std::int64_t schema)
       : loop_(loop),
         lock_(std::move(lock)),
@@ -357,7 +357,7 @@ class SqliteStore final : public Store {
 
   boost::asio::any_io_executor loop_;
   std::shared_ptr<Subscribers> subscribers_ = std::make_shared<Subscribers>();
-  sqlite::DirectoryLock lock_;
+  DirectoryLock lock_;
   std::int64_t schema_;
   sqlite::OwnerThread owner_;  // last: ends first
 };
@@ -382,7 +382,7 @@ Status create_private(const std::filesystem::path& file) {
 Result<std::unique_ptr<Store>> open_sqlite_store(const boost::asio::any_io_executor& loop,
                                                  const std::filesystem::path& file) {
   const auto directory = file.has_parent_path() ? file.parent_path() : ".";
-  auto lock = sqlite::DirectoryLock::take(directory);
+  auto lock = DirectoryLock::take(directory);
   if (!lock) return std::unexpected(lock.error());
   if (auto created = create_private(file); !created) return std::unexpected(created.error());
   try {
