@@ -103,7 +103,9 @@ TEST_P(ElectionContract, DoesNotReleaseByATokenThatIsNone) {
 INSTANTIATE_TEST_SUITE_P(
     Elections, ElectionContract,
     ::testing::Values(PlaceMaker{"single", [] { return std::make_unique<testing::SinglePlace>(); }},
-                      PlaceMaker{"etcd", [] { return std::make_unique<testing::EtcdPlace>(); }}),
+                      PlaceMaker{"etcd", [] { return std::make_unique<testing::EtcdPlace>(); }},
+                      PlaceMaker{"postgres",
+                                 [] { return std::make_unique<testing::PostgresPlace>(); }}),
     [](const auto& info) { return info.param.name; });
 
 // What the elections of several instances promise beyond that.
@@ -210,10 +212,12 @@ TEST_P(SharedElection, ACancelledCampaignIsInNobodysWay) {
   EXPECT_LT(now() - begun, election_->timing().ttl);
 }
 
-INSTANTIATE_TEST_SUITE_P(Elections, SharedElection,
-                         ::testing::Values(PlaceMaker{
-                             "etcd", [] { return std::make_unique<testing::EtcdPlace>(); }}),
-                         [](const auto& info) { return info.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Elections, SharedElection,
+    ::testing::Values(PlaceMaker{"etcd", [] { return std::make_unique<testing::EtcdPlace>(); }},
+                      PlaceMaker{"postgres",
+                                 [] { return std::make_unique<testing::PostgresPlace>(); }}),
+    [](const auto& info) { return info.param.name; });
 
 TEST(ElectionTiming, ARefusalSaysWhatWouldFit) {
   const ElectionTiming hasty{.ttl = 2s, .renew = 1s};

@@ -5,13 +5,18 @@
 #include <functional>
 #include <memory>
 #include <ostream>
+#include <stdexcept>
 #include <string>
+#include <vector>
 
 #include "election/election.hpp"
 #include "election/etcd/etcd_election.hpp"
+#include "election/postgres/postgres_election.hpp"
 #include "election/single.hpp"
 #include "runtime/clock.hpp"
+#include "store/postgres/postgres_store.hpp"
 #include "tests/support/etcd.hpp"
+#include "tests/support/postgres.hpp"
 #include "tests/support/run_task.hpp"
 #include "tests/support/virtual_clock.hpp"
 
@@ -74,6 +79,35 @@ class EtcdPlace final : public RealPlace {
 
  private:
   EtcdCluster cluster_;
+};
+
+class PostgresPlace final : public RealPlace {
+ public:
+  static constexpr ElectionTiming kTiming{
+      .ttl = 3s, .renew = 500ms, .margin = 300ms, .request = 500ms};
+
+  PostgresPlace() : database_(PostgresServer::shared().create_database()) {
+    settings_.hosts = {{PostgresServer::kHost, PostgresServer::shared().port()}};
+    settings_.database = database_;
+    settings_.user = PostgresServer::kUser;
+    settings_.password = PostgresServer::kPassword;
+    // The store makes the table.
+    auto store = run_task(loop_, open_postgres_store(loop_.get_executor(), clock_, settings_));
+    if (!store) throw std::runtime_error(store.error().message);
+  }
+  ~PostgresPlace() override { PostgresServer::shared().drop_database(database_); }
+
+  std::unique_ptr<Election> candidate(const std::string& instance) override {
+    return std::make_unique<PostgresElection>(loop_.get_executor(), clock_, random_, settings_,
+                                              kTiming, InstanceId(instance));
+  }
+  std::vector<std::string> execute(const std::string& sql) {
+    return PostgresServer::shared().execute(sql, database_);
+  }
+
+ private:
+  std::string database_;
+  PostgresSettings settings_;
 };
 
 }  // namespace provisioner::testing
