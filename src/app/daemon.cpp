@@ -23,6 +23,8 @@ namespace {
 
 constexpr Duration kBeatEvery = std::chrono::seconds(5);
 constexpr std::size_t kOffloadThreads = 4;
+// Whatever a laptop is called today, an embedded store has one set of folders.
+const InstanceId kEmbeddedReporter("embedded");
 
 Result<WorkspaceSpec> read_spec(const WorkspaceName& name, std::string_view config) {
   auto parsed = parse_workspace(name, config, fmt::format("workspaces/{}/config.json", name.value));
@@ -141,12 +143,17 @@ void Daemon::build() {
             return assignments_->assign(std::move(run), std::move(directory));
           },
       .lease = settings_.runs.lease});
+  launcher_ = std::make_unique<execution::SystemLauncher>(
+      loop, offload_,
+      execution::SystemLauncherSettings{.state_dir = settings_.state_dir,
+                                        .socket = settings_.state_dir / "provisioner.sock",
+                                        .runner_program = own_directory() / "provisioner-runner"});
   dispatcher_ = std::make_unique<execution::Dispatcher>(
       execution::Dispatcher::Parts{.loop = loop,
                                    .store = *store_,
                                    .clock = clock_,
                                    .random = random_,
-                                   .offload = offload_,
+                                   .launcher = *launcher_,
                                    .workspace_log = *workspace_log_,
                                    .runner_api = *runner_api_,
                                    .log = log_.named("execution"),
@@ -154,8 +161,6 @@ void Daemon::build() {
       execution::DispatcherSettings{.instance = settings_.instance_id,
                                     .incarnation = incarnation_,
                                     .state_dir = settings_.state_dir,
-                                    .socket = settings_.state_dir / "provisioner.sock",
-                                    .runner_program = own_directory() / "provisioner-runner",
                                     .capacity = settings_.execution.capacity,
                                     .lease = settings_.runs.lease,
                                     .stop_allowance = settings_.runs.stop_allowance});
@@ -163,7 +168,7 @@ void Daemon::build() {
       loop, clock_, offload_, *store_, log_.named("config"), tofu_content_scan(),
       FolderPublisherOptions{.workspaces_dir = settings_.workspaces_dir,
                              .settle = settings_.change_settle,
-                             .reporter = "instance " + settings_.instance_id.value,
+                             .reporter = kEmbeddedReporter,
                              .first_cursor = [this](const WorkspaceSpec& spec, Instant now) {
                                const auto zone = spec.timezone ? Zone::find(*spec.timezone)
                                                                : Result<Zone>(*zone_);
@@ -305,12 +310,18 @@ Task<> Daemon::publish_folders() {
 }
 
 Task<> Daemon::beat() {
+  bool entered = false;
   while (stop_requests_ == 0) {
-    const auto beaten = co_await store_->beat_instance({.id = settings_.instance_id,
-                                                        .incarnation = incarnation_,
-                                                        .version = cli::version(),
-                                                        .started_at = started_at_,
-                                                        .last_seen = clock_.now()});
+    const Instance me{.id = settings_.instance_id,
+                      .incarnation = incarnation_,
+                      .version = cli::version(),
+                      .home = "",
+                      .started_at = started_at_,
+                      .last_seen = clock_.now(),
+                      .ready = not_ready().empty()};
+    const auto beaten =
+        entered ? co_await store_->beat_instance(me) : co_await store_->enter_instance(me);
+    entered = entered || beaten;
     if (!beaten) log_.warning("reporting this instance: " + beaten.error().message);
     co_await clock_.sleep_for(kBeatEvery);
   }

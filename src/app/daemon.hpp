@@ -16,6 +16,7 @@
 #include "execution/assignment_source.hpp"
 #include "execution/dispatcher.hpp"
 #include "execution/runner_api.hpp"
+#include "execution/system_launcher.hpp"
 #include "execution/workspace_log.hpp"
 #include "http/server.hpp"
 #include "runtime/clock.hpp"
@@ -76,6 +77,7 @@ class Daemon {
   std::unique_ptr<execution::WorkspaceLog> workspace_log_;
   std::unique_ptr<execution::AssignmentSource> assignments_;
   std::unique_ptr<execution::RunnerApi> runner_api_;
+  std::unique_ptr<execution::SystemLauncher> launcher_;
   std::unique_ptr<execution::Dispatcher> dispatcher_;
   std::unique_ptr<FolderPublisher> publisher_;
   std::unique_ptr<server::Api> api_;

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "execution/preparation.hpp"
-#include "runner/launch.hpp"
 #include "runtime/first_of.hpp"
 
 namespace provisioner::execution {
@@ -50,7 +48,7 @@ Dispatcher::Dispatcher(Parts parts, DispatcherSettings settings)
           .loop = parts_.loop,
           .store = parts_.store,
           .clock = parts_.clock,
-          .offload = parts_.offload,
+          .launcher = parts_.launcher,
           .log = parts_.log,
           .state_dir = settings_.state_dir,
           .me = settings_.instance,
@@ -140,19 +138,11 @@ Task<Status> Dispatcher::launch(const ClaimedRun& claimed) {
   const auto directory = runner::AttemptDirectory::of(settings_.state_dir, run.workspace, run.id,
                                                       claimed.fence.attempt);
   const AttemptNote note{run.workspace, claimed.fence, claimed.base_state};
-  const auto prepared = co_await parts_.offload.run(
-      [directory, note, lock_file = claimed.lock_file, bytes = std::move(*bundle)] {
-        return prepare_attempt(directory, note, bytes, lock_file);
-      });
+  const auto prepared =
+      co_await parts_.launcher.prepare(directory, note, std::move(*bundle), claimed.lock_file);
   if (!prepared) co_return fail("preparing the working directory", prepared.error());
 
-  runner::GuardLaunch guard;
-  guard.program = settings_.runner_program;
-  guard.socket = settings_.socket;
-  guard.directory = directory.root;
-  guard.fence = claimed.fence;
-  guard.first_lease = settings_.lease;
-  const auto pid = runner::launch_guard(guard);
+  const auto pid = parts_.launcher.start_guard(directory, claimed.fence, settings_.lease);
   if (!pid) co_return std::unexpected(pid.error());
   parts_.log.info(fmt::format("started attempt {} of a {}", claimed.fence.attempt.value,
                               to_string(run.operation)),
@@ -183,8 +173,7 @@ Task<> Dispatcher::fail_attempt(const ClaimedRun& claimed, Error error) {
                              "Ended: failed: " + error.message);
   const auto directory = runner::AttemptDirectory::of(settings_.state_dir, claimed.run.workspace,
                                                       claimed.run.id, claimed.fence.attempt);
-  const auto removed =
-      co_await parts_.offload.run([directory] { return remove_attempt_directory(directory); });
+  const auto removed = co_await parts_.launcher.remove(directory);
   if (!removed) parts_.log.warning(removed.error().message, fields);
 }
 

@@ -7,11 +7,11 @@
 #include <optional>
 
 #include "base/ids.hpp"
+#include "execution/launcher.hpp"
 #include "execution/runner_api.hpp"
 #include "execution/supervisor.hpp"
 #include "execution/workspace_log.hpp"
 #include "runtime/clock.hpp"
-#include "runtime/offload.hpp"
 #include "runtime/random.hpp"
 #include "runtime/signal.hpp"
 #include "store/store.hpp"
@@ -23,9 +23,7 @@ struct DispatcherSettings {
   InstanceId instance;
   Incarnation incarnation;
   std::filesystem::path state_dir;
-  std::filesystem::path socket;          // of this daemon, where runners report
-  std::filesystem::path runner_program;  // provisioner-runner
-  std::int64_t capacity = 4;             // attempts at a time
+  std::int64_t capacity = 4;  // attempts at a time
   Duration lease = std::chrono::seconds(150);
   Duration stop_allowance = std::chrono::seconds(40);
 };
@@ -40,7 +38,7 @@ class Dispatcher {
     Store& store;
     Clock& clock;
     Random& random;
-    Offload& offload;
+    Launcher& launcher;
     WorkspaceLog& workspace_log;
     RunnerApi& runner_api;
     Logger log;
