@@ -41,6 +41,14 @@ BEGIN
   END IF;
 END $$;
 
+-- A write that has to hit exactly one row, or ends the transaction.
+CREATE FUNCTION require_one_row(rows BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+  IF rows <> 1 THEN
+    RAISE EXCEPTION '% rows were changed instead of one', rows USING ERRCODE = 'PV002';
+  END IF;
+END $$;
+
 CREATE TABLE instances (
   id TEXT COLLATE "C" PRIMARY KEY,
   incarnation TEXT NOT NULL,

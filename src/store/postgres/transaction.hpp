@@ -51,6 +51,7 @@ class Transaction {
   Answer send(std::string_view sql, const Values&... values) {
     return send(Query(sql, values...));
   }
+  Answer ask(Query query) { return queue(std::move(query)); }
   Answer send(Query query);
 
   Task<Rows> rows(Answer answer);
