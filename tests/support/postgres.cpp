@@ -62,7 +62,9 @@ std::uint16_t free_port() {
 
 std::string connection_string(const PostgresServer& server, const std::string& database) {
   return "host=" + server.directory().string() + " port=" + std::to_string(server.port()) +
-         " user=admin connect_timeout=30 dbname=" + database;
+
+         " user=admin connect_timeout=30 options='-c client_min_messages=warning' dbname=" +
+         database;
 }
 
 }  // namespace
