@@ -67,7 +67,7 @@ Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSi
       offload_(kOffloadThreads),
       incarnation_(random_.incarnation()),
       started_at_(clock_.now()),
-      election_(clock_),
+      election_(clock_, settings_.instance_id),
       deciding_(loop_.get_executor(), log_),
       background_(loop_.get_executor(), log_),
       stop_(loop_.get_executor()),

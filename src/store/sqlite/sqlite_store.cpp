@@ -4,14 +4,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
@@ -28,48 +26,12 @@
 #include "store/sqlite/states.hpp"
 #include "store/sqlite/tokens.hpp"
 #include "store/sqlite/workspaces.hpp"
+#include "store/subscribers.hpp"
 
 namespace provisioner {
 namespace {
 
 using sqlite::Transaction;
-
-// Who wants to hear of changes. Lives on the loop, and longer than the store if somebody listens.
-class Subscribers : public std::enable_shared_from_this<Subscribers> {
- public:
-  Store::Subscription add(std::function<void(const Change&)> on_change) {
-    const std::uint64_t key = next_++;
-    listeners_.emplace(key, std::make_shared<Listener>(std::move(on_change)));
-    return {nullptr, [self = weak_from_this(), key](void*) {
-              if (auto subscribers = self.lock()) subscribers->listeners_.erase(key);
-            }};
-  }
-
-  void tell(const std::vector<Change>& changes) {
-    // A listener may end its own or another's subscription, or begin one.
-    std::vector<std::weak_ptr<Listener>> present;
-    for (const auto& [key, listener] : listeners_) present.push_back(listener);
-    for (const Change& change : changes) {
-      for (const auto& weak : present) {
-        if (auto listener = weak.lock()) (*listener)(change);
-      }
-    }
-  }
-
- private:
-  using Listener = std::function<void(const Change&)>;
-  std::uint64_t next_ = 0;
-  std::map<std::uint64_t, std::shared_ptr<Listener>> listeners_;
-};
-
-std::vector<Change> each_once(std::vector<Change> changes) {
-  const auto by = [](const Change& c) { return std::tie(c.topic, c.key); };
-  std::ranges::sort(changes, {}, by);
-  const auto repeated = std::ranges::unique(
-      changes, [&](const Change& a, const Change& b) { return by(a) == by(b); });
-  changes.erase(repeated.begin(), repeated.end());
-  return changes;
-}
 
 class SqliteStore final : public Store {
  public:

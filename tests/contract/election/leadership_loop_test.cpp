@@ -28,7 +28,7 @@ class Silence final : public LogSink {
 // The single election with what a network may do to it.
 class TroubledElection final : public Election {
  public:
-  explicit TroubledElection(Clock& clock) : inner_(clock), clock_(clock) {}
+  explicit TroubledElection(Clock& clock) : inner_(clock, InstanceId("here")), clock_(clock) {}
 
   Task<Result<BootInstant>> campaign() override {
     ++campaigns;
@@ -42,6 +42,8 @@ class TroubledElection final : public Election {
     co_return deadline;
   }
   Task<> resign() override { co_await inner_.resign(); }
+  Task<Result<ElectionView>> observe() override { co_return co_await inner_.observe(); }
+  Task<Status> release(std::string token) override { co_return co_await inner_.release(token); }
   ElectionTiming timing() const override { return inner_.timing(); }
   std::string describe() const override { return "troubled"; }
 

@@ -1,6 +1,7 @@
 #include <set>
 
 #include "tests/contract/store/store_contract.hpp"
+#include "tests/support/eventually.hpp"
 
 namespace provisioner {
 namespace {
@@ -84,7 +85,11 @@ TEST_P(StoreContract, NotificationsComeAfterTheCommit) {
   NewRun wanted = new_run();
   wanted.id = id;
   must(await(store().enqueue(wanted, WhenBusy::kRefuse)));
-  settle();
+  const auto answered = [&] {
+    settle();
+    return !status.empty();
+  };
+  ASSERT_TRUE(testing::eventually(std::chrono::seconds(30), answered));
   EXPECT_EQ(status, "ok");
 }
 

@@ -56,10 +56,12 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
   T await(Task<T> task) {
     return testing::run_task(loop_, std::move(task));
   }
-  // Runs what the loop still holds: afterwards all that was committed has been announced.
+  // Afterwards all that was committed has been announced: what is committed is told before the next
+  // call is answered. (The loop of a store may never run out of work.)
   void settle() {
+    must(await(store().leadership()));
     loop_.restart();
-    loop_.run();
+    loop_.poll();
   }
   Store& store() { return *store_; }
   ClaimId claim_id() { return random_.claim_id(); }
