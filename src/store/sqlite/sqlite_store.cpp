@@ -14,8 +14,8 @@
 #include <system_error>
 #include <utility>
 
-#include "store/sqlite/attempts.hpp"
 #include "runtime/directory_lock.hpp"
+#include "store/sqlite/attempts.hpp"
 #include "store/sqlite/leadership.hpp"
 #include "store/sqlite/owner_thread.hpp"
 #include "store/sqlite/plans.hpp"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "store/cluster_rows.hpp"
 #include "store/workspace_rows.hpp"
 #include "store/workspace_rules.hpp"
 
@@ -116,16 +117,10 @@ Status detach(Transaction& tx, const WorkspaceName& name, const InstanceId& inst
 }
 
 Result<std::vector<Report>> reports(Transaction& tx) {
-  auto query = tx.sql(
-      "SELECT instance, workspace, content, reported_at FROM reports ORDER BY workspace, instance");
+  auto query =
+      tx.sql(fmt::format("SELECT {} FROM reports ORDER BY workspace, instance", kReportColumns));
   std::vector<Report> all;
-  while (query.step()) {
-    Row row = query.row();
-    all.push_back({.instance = row.as<InstanceId>(),
-                   .workspace = row.as<WorkspaceName>(),
-                   .content = row.text(),
-                   .reported_at = row.instant()});
-  }
+  while (query.step()) all.push_back(read_report(query.row()));
   return all;
 }
 
