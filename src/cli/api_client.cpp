@@ -126,6 +126,7 @@ Status ApiClient::follow(
   std::optional<Result<http::Response>> answer;
   std::exception_ptr bug;
   bool interrupted = false;
+  bool ended = false;
   http::EventStreamParser parser;
   std::string refusal;  // the body of an answer that is no event stream
   loop_.restart();
@@ -134,7 +135,8 @@ Status ApiClient::follow(
   std::function<void()> tick = [&] {
     second.expires_after(std::chrono::seconds(1));
     second.async_wait([&](boost::system::error_code cancelled) {
-      if (cancelled) return;
+      // A second that was over before the stream's end cannot be cancelled any more.
+      if (cancelled || ended) return;
       on_second();
       tick();
     });
@@ -151,6 +153,7 @@ Status ApiClient::follow(
       },
       boost::asio::bind_cancellation_slot(stop.slot(), [&](std::exception_ptr thrown) {
         bug = thrown;
+        ended = true;
         interrupt.cancel();
         second.cancel();
       }));

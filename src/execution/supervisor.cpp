@@ -234,19 +234,20 @@ Task<> Supervisor::tidy(runner::AttemptDirectory directory, WorkspaceName worksp
     if (!removed) parts_.log.warning(removed.error().message, fields);
     co_return;
   }
-  const auto kept = co_await parts_.launcher.keep_apart(workspace, directory);
-  if (!kept) {
-    parts_.log.error(kept.error().message, fields);
-    co_return;
-  }
   const std::string reason = fmt::format(
       "an attempt that no longer counted left a state that nobody took: compare {} with the "
       "current "
       "state, then `workspace release {}`",
-      kept->string(), workspace.value);
+      kept_place(parts_.state_dir, workspace, directory).string(), workspace.value);
   parts_.log.error(reason, fields);
   const auto held = co_await hold_workspace(parts_.store, workspace, reason, parts_.clock.now());
-  if (!held) parts_.log.error("holding the workspace: " + held.error().message, fields);
+  if (!held) {
+    parts_.log.error("holding the workspace: " + held.error().message, fields);
+    // The sweep at the next start tries again, unless there is nothing left to hold.
+    if (held.error().kind != ErrorKind::kNotFound) co_return;
+  }
+  const auto moved = co_await parts_.launcher.keep_apart(workspace, directory);
+  if (!moved) parts_.log.error(moved.error().message, fields);
 }
 
 // Directories of attempts that ended while no daemon looked. Their processes may still live.

@@ -39,6 +39,8 @@ ssize_t read_some(int fd, char* into, std::size_t size) {
 struct Stat {
   bool lives = false;
   pid_t parent = 0;
+  bool has_environment = false;  // false for the kernel's own, and in the middle of an exec
+  bool is_kernels = false;
 };
 
 // The name of a process may hold spaces and parentheses: fields count from the last one.
@@ -53,17 +55,23 @@ Stat read_stat(int process_directory) {
   if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return {};
   text.remove_prefix(name_end + 2);
 
-  constexpr int kState = 3, kParent = 4, kThreads = 20;  // as proc(5) counts
+  constexpr int kState = 3, kParent = 4, kFlags = 9, kThreads = 20;  // as proc(5) counts
+  constexpr int kEnvironmentEnd = 51;
+  constexpr unsigned kKernelThread = 0x00200000;  // PF_KTHREAD
   Stat stat;
   char state = 'X';
   int threads = 0;
-  for (int field = kState; field <= kThreads && !text.empty(); ++field) {
+  unsigned flags = 0;
+  for (int field = kState; field <= kEnvironmentEnd && !text.empty(); ++field) {
     const auto word = text.substr(0, text.find(' '));
     if (field == kState) state = word.empty() ? 'X' : word[0];
     if (field == kParent) std::from_chars(word.data(), word.data() + word.size(), stat.parent);
+    if (field == kFlags) std::from_chars(word.data(), word.data() + word.size(), flags);
+    if (field == kEnvironmentEnd) stat.has_environment = word != "0";
     if (field == kThreads) std::from_chars(word.data(), word.data() + word.size(), threads);
     text.remove_prefix(std::min(word.size() + 1, text.size()));
   }
+  stat.is_kernels = (flags & kKernelThread) != 0;
   // A process whose first thread has ended looks like a zombie while the other threads work.
   stat.lives = (state != 'Z' && state != 'X') || threads > 1;
   return stat;
@@ -84,23 +92,41 @@ ProcessSet::ProcessSet(std::string_view tag) {
   entry_size_ = static_cast<std::size_t>(out - entry_.data()) + 1;
 }
 
-bool ProcessSet::carries_tag(int process_directory) const {
+// Absent, too, when there is not a byte of it.
+ProcessSet::Tag ProcessSet::read_environment(int process_directory, bool& empty) const {
+  empty = false;
   const Descriptor file(openat(process_directory, "environ", O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return false;
+  if (file.get() < 0) return Tag::kAbsent;
   const std::string_view entry(entry_.data(), entry_size_);
   // The end of one piece stays in front of the next, for an entry that lies across them. The first
   // variable has no NUL before it, so the first piece gets one.
   std::array<char, 16384> buffer;
   buffer[0] = '\0';
   std::size_t kept = 1;
-  while (true) {
+  for (bool first = true;; first = false) {
     const ssize_t got = read_some(file.get(), buffer.data() + kept, buffer.size() - kept);
-    if (got <= 0) return false;
+    if (got <= 0) {
+      empty = first && got == 0;
+      return Tag::kAbsent;
+    }
     const std::string_view piece(buffer.data(), kept + static_cast<std::size_t>(got));
-    if (piece.find(entry) != std::string_view::npos) return true;
+    if (piece.find(entry) != std::string_view::npos) return Tag::kCarried;
     kept = std::min(piece.size(), entry.size() - 1);
     std::memmove(buffer.data(), piece.data() + piece.size() - kept, kept);
   }
+}
+
+ProcessSet::Tag ProcessSet::look_for_tag(int process_directory) const {
+  // What was opened before an exec reads as empty after it: hence another look.
+  for (int looks = 0; looks < 2; ++looks) {
+    bool empty = false;
+    const Tag tag = read_environment(process_directory, empty);
+    if (!empty) return tag;
+    const Stat stat = read_stat(process_directory);
+    if (!stat.lives || stat.is_kernels) return Tag::kAbsent;
+    if (!stat.has_environment) return Tag::kUnclear;
+  }
+  return Tag::kAbsent;  // emptied on purpose
 }
 
 ProcessSet::Seen* ProcessSet::find(pid_t pid) {
@@ -111,7 +137,7 @@ ProcessSet::Seen* ProcessSet::find(pid_t pid) {
 }
 
 std::size_t ProcessSet::look(pid_t root, pid_t spared) {
-  count_ = 0;
+  count_ = unclear_ = 0;
   const Descriptor proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (proc.get() < 0) return 0;
   alignas(dirent64) std::array<char, 16384> buffer;  // opendir(3) would use the heap
@@ -128,7 +154,8 @@ std::size_t ProcessSet::look(pid_t root, pid_t spared) {
       const Descriptor directory(openat(proc.get(), entry->d_name, O_PATH | O_CLOEXEC));
       const Stat stat = directory.get() < 0 ? Stat{} : read_stat(directory.get());
       if (!stat.lives) continue;
-      seen_[count_++] = {pid, stat.parent, carries_tag(directory.get())};
+      const Tag tag = look_for_tag(directory.get());
+      seen_[count_++] = {pid, stat.parent, tag == Tag::kCarried, tag == Tag::kUnclear};
     }
   }
   std::sort(seen_.begin(), seen_.begin() + static_cast<std::ptrdiff_t>(count_),
@@ -147,8 +174,9 @@ std::size_t ProcessSet::look(pid_t root, pid_t spared) {
   std::size_t living = 0;
   for (std::size_t i = 0; i < count_; ++i) {
     Seen& seen = seen_[i];
-    if (seen.pid == getpid() || seen.pid == spared) seen.member = false;
+    if (seen.pid == getpid() || seen.pid == spared) seen.member = seen.unclear = false;
     if (seen.member) ++living;
+    if (!seen.member && seen.unclear) ++unclear_;
   }
   return living;
 }

@@ -34,6 +34,9 @@ class ProcessSet {
   // process, nor `spared` (0 = none), nor the dead that nobody has waited for. Returns how many
   // live.
   std::size_t look(pid_t root, pid_t spared);
+  // How many of those that look() did not count may carry the tag after all: in the middle of its
+  // exec a process has no environment to be seen.
+  std::size_t unclear() const { return unclear_; }
 
   // Sends `signal` to each process that look() found, the youngest first: a child is dead before
   // its parent's death could interrupt it.
@@ -47,15 +50,19 @@ class ProcessSet {
     pid_t pid;
     pid_t parent;
     bool member;
+    bool unclear;
   };
 
-  bool carries_tag(int process_directory) const;
+  enum class Tag { kAbsent, kCarried, kUnclear };
+  Tag read_environment(int process_directory, bool& empty) const;
+  Tag look_for_tag(int process_directory) const;
   Seen* find(pid_t pid);
 
   std::array<char, 128> entry_{};  // NUL PROVISIONER_ATTEMPT=<tag> NUL, as in environ
   std::size_t entry_size_ = 0;
   std::array<Seen, kCapacity> seen_;  // not initialised: zeroing would make all of it resident
   std::size_t count_ = 0;
+  std::size_t unclear_ = 0;
 };
 
 }  // namespace provisioner::runner

@@ -31,7 +31,7 @@ output "password" {
 }
 )");
     installation_.start();
-    ASSERT_TRUE(eventually(10s, [&] { return run({"workspace", "show", "shop"}).code == 0; }));
+    ASSERT_TRUE(eventually(60s, [&] { return run({"workspace", "show", "shop"}).code == 0; }));
   }
 
   Finished run(const std::vector<std::string>& arguments) const {
@@ -174,14 +174,14 @@ TEST_F(Commands, HoldReleaseAndExtend) {
 TEST_F(Commands, ABusyWorkspaceIsAConflict) {
   installation_.add_workspace("slow", {{"deploy_schedule", false}},
                               R"(resource "terraform_data" "s" {
-  provisioner "local-exec" { command = "sleep 30" }
+  provisioner "local-exec" { command = "sleep 300" }
 }
 )");
-  ASSERT_TRUE(eventually(10s, [&] { return run({"workspace", "show", "slow"}).code == 0; }));
+  ASSERT_TRUE(eventually(60s, [&] { return run({"workspace", "show", "slow"}).code == 0; }));
   const auto detached = run({"workspace", "deploy", "slow", "--detach"});
   ASSERT_EQ(detached.code, 0) << detached.err;
   const std::string id = detached.out.substr(0, detached.out.find('\n'));
-  ASSERT_TRUE(eventually(20s, [&] { return holds(run({"run", "logs", id}).out, "local-exec"); }));
+  ASSERT_TRUE(eventually(60s, [&] { return holds(run({"run", "logs", id}).out, "local-exec"); }));
   const auto busy = run({"workspace", "deploy", "slow"});
   EXPECT_EQ(busy.code, 4) << busy.err;
   EXPECT_TRUE(holds(busy.err, id)) << busy.err;

@@ -133,9 +133,12 @@ TEST(Usage, SettingsAreShownWithTheirOrigin) {
 }
 
 struct BadFolder {
+  const char* name;
   const char* config;
   const char* tf;
   const char* reason;  // what the sentence has to hold
+
+  friend void PrintTo(const BadFolder& folder, std::ostream* out) { *out << folder.reason; }
 };
 
 class ABadFolder : public ::testing::TestWithParam<BadFolder> {};
@@ -149,7 +152,7 @@ TEST_P(ABadFolder, IsNamedPreciselyAndLeavesTheOthersAlone) {
   EXPECT_EQ(checked.code, 1);
   EXPECT_TRUE(holds(checked.out, GetParam().reason)) << checked.out << checked.err;
   installation.start();
-  ASSERT_TRUE(eventually(10s, [&] {
+  ASSERT_TRUE(eventually(60s, [&] {
     return installation.command({"workspace", "show", "good"}).code == 0;
   })) << installation.log();
   const auto refused = installation.command({"workspace", "deploy", "bad"});
@@ -162,16 +165,18 @@ constexpr const char* kContent = "resource \"terraform_data\" \"one\" {}\n";
 
 INSTANTIATE_TEST_SUITE_P(
     Table, ABadFolder,
-    ::testing::Values(BadFolder{R"({"deploy_schedule": )", kContent, "workspaces/bad/config.json"},
-                      BadFolder{R"({"enabled": "maybe"})", kContent, "enabled"},
-                      BadFolder{R"({"deploy_schedule": ["0 1 * * *", "75 * * * *"]})", kContent,
-                                "deploy_schedule[1]: minute 75 is outside 0-59"},
-                      BadFolder{R"({"timezone": "Mars/Base"})", kContent, "Mars/Base"},
-                      BadFolder{R"({"destroy_schedule": true})", kContent, "destroy_schedule"},
-                      BadFolder{R"({"deploy_schedule": false})", "", "template"},
-                      BadFolder{R"({"deploy_schedule": false})",
-                                "module \"vpc\" {\n  source = \"../../../vpc\"\n}\n",
-                                "main.tf:2"}));
+    ::testing::Values(
+        BadFolder{"HalfAConfig", R"({"deploy_schedule": )", kContent, "workspaces/bad/config.json"},
+        BadFolder{"AWrongType", R"({"enabled": "maybe"})", kContent, "enabled"},
+        BadFolder{"OneBadCronOfTwo", R"({"deploy_schedule": ["0 1 * * *", "75 * * * *"]})",
+                  kContent, "deploy_schedule[1]: minute 75 is outside 0-59"},
+        BadFolder{"AnUnknownZone", R"({"timezone": "Mars/Base"})", kContent, "Mars/Base"},
+        BadFolder{"AScheduleThatIsTrue", R"({"destroy_schedule": true})", kContent,
+                  "destroy_schedule"},
+        BadFolder{"NoContent", R"({"deploy_schedule": false})", "", "template"},
+        BadFolder{"AModuleOutside", R"({"deploy_schedule": false})",
+                  "module \"vpc\" {\n  source = \"../../../vpc\"\n}\n", "main.tf:2"}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Usage, ATenMegabyteConfigIsRefusedByItsSize) {
   Installation installation;

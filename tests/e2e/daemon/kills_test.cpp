@@ -84,7 +84,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
         "clock", {{"deploy_schedule", "*/2 * * * *"}, {"destroy_schedule", "1-59/2 * * * *"}});
     installation_.start();
     ASSERT_TRUE(eventually(
-        10s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
+        60s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
   }
 
   const std::filesystem::path& root() const { return installation_.root(); }
@@ -146,7 +146,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
         std::filesystem::rename(root() / "staged.tf",
                                 installation_.workspace_dir("shop") / "main.tf");
         EXPECT_TRUE(
-            eventually(20s, [&] { return installation_.workspace("shop")["bundle"] != before; }));
+            eventually(60s, [&] { return installation_.workspace("shop")["bundle"] != before; }));
       }
       round.middle_step = fmt::format("b made {}", version_);
       round.last_step = fmt::format("c made {}", version_);
@@ -193,7 +193,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
       return std::ranges::find(kPhases, phase) - kPhases.begin();
     };
     if (round.kill.phase == "claimed") return;
-    eventually(20s, [&] {
+    eventually(60s, [&] {
       const std::string seen = phase_seen(round);
       return !seen.empty() && rank(seen) >= rank(round.kill.phase);
     });
@@ -250,7 +250,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
   // end and the next begin, hence the second.
   Json wait_for_end(const std::string& run) const {
     Json seen;
-    eventually(90s, [&] {
+    eventually(150s, [&] {
       if (working_attempts(run).size() > 1) {
         const auto working = working_attempts(run);
         EXPECT_LE(working.size(), 1u) << ::testing::PrintToString(working);
@@ -265,7 +265,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
   void expect_end(const Round& round, const Json& run) const {
     EXPECT_EQ(run["status"], "succeeded") << run.dump(2) << installation_.log();
     const std::string wanted = round.destroy ? "destroyed" : "deployed";
-    EXPECT_EQ(installation_.wait_for_status("shop", wanted, 10s)["status"], wanted);
+    EXPECT_EQ(installation_.wait_for_status("shop", wanted)["status"], wanted);
     const int attempts = attempts_of(run);
     const bool unharmed =
         round.hit.empty() || (round.kill.victim == "daemon" && round.hit != kPhases.front());
@@ -342,7 +342,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
 
   // I8.
   void expect_nothing_lives(const Round& round) const {
-    EXPECT_TRUE(eventually(10s, [&] { return installation_.processes_of(round.run).empty(); }));
+    EXPECT_TRUE(eventually(60s, [&] { return installation_.processes_of(round.run).empty(); }));
   }
 
   // What the store's file says while no daemon has it.

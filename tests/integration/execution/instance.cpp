@@ -82,7 +82,7 @@ LiveDaemon::~LiveDaemon() {
     death_.emit(boost::asio::cancellation_type::terminal);
     server_.reset();
   });
-  work_until([this] { return ended_; }, 10s);
+  work_until([this] { return ended_; }, 60s);
   loop_.restart();
   loop_.run_for(50ms);
 }
@@ -117,7 +117,7 @@ Instance::Instance() : environment(process_environment()), sink_(std::make_share
 Instance::~Instance() {
   daemon_.reset();
   for (const auto& run : runs_) {
-    eventually(20s, [&] {
+    eventually(60s, [&] {
       const auto living = processes(run);
       for (const pid_t pid : living) kill(pid, SIGKILL);
       return living.empty();
@@ -218,7 +218,7 @@ bool Instance::has_attempt_directories() const {
 }
 
 bool Instance::is_clean(const RunId& id) {
-  return work_until([&] { return processes(id).empty() && !has_attempt_directories(); }, 20s);
+  return work_until([&] { return processes(id).empty() && !has_attempt_directories(); }, 60s);
 }
 
 std::string Instance::workspace_log(const std::string& name) const {

@@ -145,7 +145,7 @@ AttemptTest::~AttemptTest() {
     if (guard_ > 0 && guard_code_ < 0) wait_for_guard(0ms);
     return living().empty();
   };
-  EXPECT_TRUE(eventually(10s, all_dead));
+  EXPECT_TRUE(eventually(60s, all_dead));
   if (HasFailure()) {
     fprintf(stderr, "--- guard.log\n%s--- log\n%s--- notes\n%s---\n", guard_log().c_str(),
             log().c_str(), noted().c_str());

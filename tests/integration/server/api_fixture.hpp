@@ -139,7 +139,7 @@ class ApiTest : public ::testing::Test {
                           .target = "/api/v1" + path,
                           .headers = std::move(headers),
                           .body = std::move(body)};
-    auto response = must(await(client_->send(request, 20s)));
+    auto response = must(await(client_->send(request, 60s)));
     check_described(request, response);
     return response;
   }
@@ -154,22 +154,22 @@ class ApiTest : public ::testing::Test {
   http::Response over_tcp(std::string method, std::string target, http::Headers headers = {}) {
     return must(await(tcp_client_->send(
         {.method = std::move(method), .target = std::move(target), .headers = std::move(headers)},
-        20s)));
+        60s)));
   }
 
   struct Event {
     std::string name, id, data;
   };
   // The events of a stream up to and with the first that `enough` likes. `meanwhile` is called
-  // after each event.
+  // after each event, and begins when others may have come.
   std::vector<Event> events(const std::string& path,
                             const std::function<bool(const Event&)>& enough,
-                            const std::function<Task<>(const Event&)>& meanwhile = nullptr) {
+                            const std::function<Task<>(Event)>& meanwhile = nullptr) {
     std::vector<Event> all;
     http::EventStreamParser parser;
     http::Client client(loop_.get_executor(), http::Endpoint::unix_socket(socket_));
     const auto ended = await(client.stream(
-        {.target = "/api/v1" + path, .headers = {{"Accept", "text/event-stream"}}}, 20s,
+        {.target = "/api/v1" + path, .headers = {{"Accept", "text/event-stream"}}}, 60s,
         [&](std::string_view chunk) {
           return parser.feed(chunk, [&](auto name, auto id, auto data) {
             all.push_back({std::string(name), std::string(id), std::string(data)});
