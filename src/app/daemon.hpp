@@ -51,6 +51,8 @@ class Daemon {
   void build();
   void build_api();
   Status listen();
+  Result<std::shared_ptr<const http::TlsContext>> read_certificate();
+  void renew_certificate();
   Task<> live(Status& outcome);
   Task<> begin();
   Task<> end();
