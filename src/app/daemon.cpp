@@ -28,6 +28,7 @@ constexpr Duration kFirstRetry = std::chrono::milliseconds(200);  // of a store 
 constexpr Duration kLastRetry = std::chrono::seconds(5);
 // Whatever a laptop is called today, an embedded store has one set of folders.
 const InstanceId kEmbeddedReporter("embedded");
+constexpr Duration kExpiryNotice = std::chrono::hours(24 * 14);
 
 Result<WorkspaceSpec> read_spec(const WorkspaceName& name, std::string_view config) {
   auto parsed = parse_workspace(name, config, fmt::format("workspaces/{}/config.json", name.value));
@@ -48,6 +49,10 @@ std::string find_predecessor(const std::filesystem::path& state_dir) {
         (state_dir / name).string());
   }
   return "";
+}
+
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
 }
 
 std::filesystem::path own_directory() {
@@ -226,6 +231,8 @@ void Daemon::build_api() {
       .version = cli::version(),
       .instance = settings_.instance_id,
       .access = server::system_access_policy((settings_.state_dir / "provisioner.sock").string()),
+      .limits = {.caller_per_second = static_cast<double>(settings_.api.caller_rate),
+                 .total_per_second = static_cast<double>(settings_.api.total_rate)},
       .read_spec = read_spec,
       .default_zone = *zone_,
       .leader =
@@ -259,13 +266,24 @@ Status Daemon::listen() {
   // Everybody may connect: the API knows its peer, and refuses.
   const auto socket = settings_.state_dir / "provisioner.sock";
   if (auto bound = server_->listen_unix(socket, 0666); !bound) return bound;
-  if (settings_.listen) {
-    auto port = server_->listen_tcp(settings_.listen->host, settings_.listen->port);
-    if (!port) return std::unexpected(port.error());
-    log_.info("listening", {{"address", fmt::format("http://{}:{}", settings_.listen->host, *port)},
-                            {"socket", socket.string()}});
-  } else {
+  if (!settings_.listen) {
     log_.info("listening", {{"socket", socket.string()}});
+    return {};
+  }
+  auto tls = read_certificate();
+  if (!tls) return std::unexpected(tls.error());
+  auto port = server_->listen_tcp(settings_.listen->host, settings_.listen->port, *tls);
+  if (!port) return std::unexpected(port.error());
+  const std::string& host = settings_.listen->host;
+  log_.info("listening",
+            {{"address", fmt::format("{}://{}:{}", *tls ? "https" : "http",
+                                     host.contains(':') ? "[" + host + "]" : host, *port)},
+             {"socket", socket.string()}});
+  if (!*tls && !is_loopback(host)) {
+    log_.warning(
+        "other machines reach the API without TLS, so tokens travel in the clear: set tls.cert and "
+        "tls.key, or let nothing but a proxy that speaks TLS reach it",
+        {{"listen", host}});
   }
   return {};
 }
@@ -277,6 +295,38 @@ Task<http::Response> Daemon::answer(http::Request request) {
                                       .instance = settings_.instance_id,
                                       .leads = false,
                                       .readiness = {.ready = false, .reason = waiting_for_}});
+}
+
+// Nothing when the API speaks plain HTTP. A certificate that has expired is served: its clients
+// refuse it, while schedules and the unix socket do not need it.
+Result<std::shared_ptr<const http::TlsContext>> Daemon::read_certificate() {
+  if (settings_.tls.cert.empty()) return nullptr;
+  auto tls = http::TlsContext::make(
+      http::TlsRole::kServer,
+      {.ca = settings_.tls.client_ca, .cert = settings_.tls.cert, .key = settings_.tls.key});
+  if (!tls) return std::unexpected(tls.error());
+  const std::optional<Instant> end = (*tls)->expires_at();
+  if (end && *end <= clock_.now()) {
+    log_.error(
+        fmt::format("the certificate {} expired at {}: clients refuse it. Renew it and send "
+                    "SIGHUP",
+                    settings_.tls.cert.string(), format_rfc3339(*end)));
+  } else if (end && *end <= clock_.now() + kExpiryNotice) {
+    log_.warning(fmt::format("the certificate {} expires at {}", settings_.tls.cert.string(),
+                             format_rfc3339(*end)));
+  }
+  return tls;
+}
+
+void Daemon::renew_certificate() {
+  if (!settings_.listen || settings_.tls.cert.empty()) return;
+  auto tls = read_certificate();
+  if (!tls) {
+    log_.error("the certificate in use stays: " + tls.error().message);
+    return;
+  }
+  server_->renew_tls(std::move(*tls));
+  log_.info("certificate read again", {{"file", settings_.tls.cert.string()}});
 }
 
 std::string Daemon::not_ready() const {
@@ -303,6 +353,7 @@ Task<> Daemon::live() {
       if (error) return;
       if (number == SIGHUP) {
         rescan_.notify();
+        renew_certificate();
       } else {
         ++stop_requests_;
         stop_.notify();

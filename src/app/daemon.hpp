@@ -55,6 +55,8 @@ class Daemon {
   void build();
   void build_api();
   Status listen();
+  Result<std::shared_ptr<const http::TlsContext>> read_certificate();
+  void renew_certificate();
   Task<> live();
   Task<> begin();
   Task<> end();

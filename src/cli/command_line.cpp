@@ -47,6 +47,25 @@ void add_serve_command(CLI::App& root, Session& session, const Programs& program
   serve->callback([&] { session.code = programs.serve(flags); });
 }
 
+// Wherever they stand among the arguments.
+void add_remote_options(CLI::App& root, RemoteOptions& remote) {
+  const auto add = [&root](const char* name, std::string& place, const char* description,
+                           const char* type) {
+    root.add_option(name, place, description)->type_name(type)->group("Daemon elsewhere");
+  };
+  add("--server", remote.server,
+      "where the daemon is, such as https://host:8080 [PROVISIONER_URL]; default its socket on "
+      "this machine",
+      "URL");
+  add("--token-file", remote.token_file,
+      "its first line is the token [PROVISIONER_TOKEN, PROVISIONER_TOKEN_FILE]", "FILE");
+  add("--ca", remote.ca,
+      "trust certificates of this authority instead of the system's [PROVISIONER_CA]", "FILE");
+  add("--cert", remote.cert, "a certificate to show, where the daemon wants one [PROVISIONER_CERT]",
+      "FILE");
+  add("--key", remote.key, "its key [PROVISIONER_KEY]", "FILE");
+}
+
 void add_version_command(CLI::App& root, Session& session) {
   CLI::App* command = root.add_subcommand("version", "print the version");
   add_output_option(*command, session);
@@ -62,7 +81,8 @@ std::string unknown_command(const CLI::App& root) {
   const CLI::App* app = &root;
   while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
   const auto commands = app->get_subcommands([](const CLI::App*) { return true; });
-  const auto words = app->remaining();
+  // What a command does not know falls through to the root.
+  const auto words = root.remaining(true);
   if (commands.empty() || words.empty() || words.front().starts_with('-')) return "";
   std::vector<std::string> names;
   for (const auto* command : commands) names.push_back(command->get_name());
@@ -91,6 +111,9 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
       "Exit codes: 0 done, 1 the operation failed, 2 usage, 3 not found, 4 conflict or busy,\n"
       "5 the daemon cannot be reached.");
 
+  root.fallthrough();
+  add_remote_options(root, session.remote);
+
   const bool is_workspacectl =
       argc > 0 && std::filesystem::path(argv[0]).filename() == "workspacectl";
   if (is_workspacectl) {
@@ -112,6 +135,7 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
     noun("state", "tofu's states: versions, rollback, push, pull, unlock", add_state_commands);
     add_tofu_command(root, session);
     noun("cluster", "instances and leadership", add_cluster_commands);
+    noun("token", "tokens of the API: make, list and revoke them", add_token_commands);
     noun("config", "show and check settings", add_config_commands);
     add_doctor_command(root, session);
     add_completion_command(root, session);

@@ -15,7 +15,7 @@ namespace provisioner::cli {
 
 Result<ApiClient*> Session::api() {
   if (!client_) {
-    auto address = find_api(environment);
+    auto address = find_api(environment, remote);
     if (!address) return std::unexpected(address.error());
     client_ = std::make_unique<ApiClient>(std::move(*address));
   }

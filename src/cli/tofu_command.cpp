@@ -153,7 +153,7 @@ Task<Result<int>> work(const Order& order, Session& session, TofuRelay& relay) {
 }
 
 int run_tofu(const Order& order, Session& session) {
-  auto daemon = find_api(session.environment);
+  auto daemon = find_api(session.environment, session.remote);
   if (!daemon) return report(daemon.error());
   boost::asio::io_context loop(1);
   SystemRandom random;
@@ -189,7 +189,8 @@ void add_tofu_command(CLI::App& root, Session& session) {
   command->footer(
       "Reads and writes the workspace's state in the store, locked against runs; every access is\n"
       "audited. Secrets among the variables come from this command's own environment and files.\n"
-      "Exits with tofu's exit code. For root and the daemon's user, on the daemon's machine.\n\n"
+      "Exits with tofu's exit code. For root and the daemon's user, or over https with a token of "
+      "role admin.\n\n"
       "Examples:\n"
       "  provisioner tofu shop -- state list\n"
       "  provisioner tofu shop -- plan\n"

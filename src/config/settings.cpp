@@ -118,7 +118,9 @@ void refuse_other_stores(const Environment& environment, std::vector<std::string
 }
 
 void warn_of_unknown_variables(const Environment& environment, std::vector<std::string>& warnings) {
-  std::vector<std::string_view> known{"PROVISIONER_URL", "PROVISIONER_TOKEN"};
+  std::vector<std::string_view> known{"PROVISIONER_URL",        "PROVISIONER_TOKEN",
+                                      "PROVISIONER_TOKEN_FILE", "PROVISIONER_CA",
+                                      "PROVISIONER_CERT",       "PROVISIONER_KEY"};
   for (const auto& row : setting_rows()) known.push_back(row.info.variable);
   for (const auto& [name, value] : environment) {
     if (!name.starts_with("PROVISIONER_")) continue;

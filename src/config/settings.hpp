@@ -32,6 +32,10 @@ Result<std::optional<ListenAddress>> parse_listen_address(std::string_view text)
 struct Settings {
   std::filesystem::path config_dir, state_dir, log_dir, workspaces_dir;
   std::optional<ListenAddress> listen;  // absent: the unix socket only
+  // Of `listen`; cert empty: it speaks plain HTTP.
+  struct {
+    std::filesystem::path cert, key, client_ca;
+  } tls;
   InstanceId instance_id;
   Duration change_settle{};
 
@@ -68,6 +72,10 @@ struct Settings {
     Duration runs{}, state_versions{};
     std::int64_t least_state_versions = 0;
   } retention;
+
+  struct {
+    std::int64_t caller_rate = 0, total_rate = 0;  // requests a second over TCP
+  } api;
 
   struct {
     Duration timeout{};

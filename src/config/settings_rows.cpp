@@ -27,6 +27,16 @@ Status set_path(Settings& settings, std::string_view text) {
   return {};
 }
 
+using TlsFiles = decltype(Settings::tls);
+template <auto Member>
+Status set_file(Settings& settings, std::string_view text) {
+  if (text.empty()) return {};
+  std::error_code error;
+  settings.tls.*Member = fs::absolute(fs::path(text), error).lexically_normal();
+  if (error) return fail(ErrorKind::kInvalid, "expected a file's path");
+  return {};
+}
+
 Status set_listen(Settings& settings, std::string_view text) {
   auto address = parse_listen_address(text);
   if (!address) return std::unexpected(address.error());
@@ -158,6 +168,33 @@ const SettingRow kRows[] = {
       "the API: HOST:PORT, port 0 picks a free one, off leaves the unix socket alone"},
      set_listen,
      always<"127.0.0.1:8080">},
+    {{"tls.cert", "tls-cert", "PROVISIONER_TLS_CERT", "none: plain HTTP",
+      "the certificate of listen with its chain, a PEM file; read again on SIGHUP"},
+     set_file<&TlsFiles::cert>,
+     always<"">,
+     true},
+    {{"tls.key", "tls-key", "PROVISIONER_TLS_KEY", "none", "the key of tls.cert, a PEM file"},
+     set_file<&TlsFiles::key>,
+     always<"">,
+     true},
+    {{"tls.client_ca", "tls-client-ca", "PROVISIONER_TLS_CLIENT_CA", "none",
+      "whoever connects to listen needs a certificate of this authority, beside a token; a PEM "
+      "file"},
+     set_file<&TlsFiles::client_ca>,
+     always<"">,
+     true},
+    {{"api.caller_rate", "api-caller-rate", "PROVISIONER_API_CALLER_RATE", "50",
+      "requests a second of one token, or of one address without one; twice as many at once"},
+     [](Settings& s, std::string_view text) {
+       return set_number(s.api.caller_rate, text, 1, 1'000'000);
+     },
+     always<"50">},
+    {{"api.total_rate", "api-total-rate", "PROVISIONER_API_TOTAL_RATE", "500",
+      "requests a second of all who come over TCP; twice as many at once"},
+     [](Settings& s, std::string_view text) {
+       return set_number(s.api.total_rate, text, 1, 1'000'000);
+     },
+     always<"500">},
     {{"change_settle", "change-settle", "PROVISIONER_CHANGE_SETTLE", "5s",
       "how long a folder must be quiet before a change counts"},
      [](Settings& s, std::string_view text) {
@@ -299,6 +336,15 @@ std::vector<std::string> broken_relations(const Settings& settings) {
                     "x {} + {} = {}): raise runs.lease, or lower one of the others",
                     format_duration(runs.lease), format_duration(runs.heartbeat),
                     format_duration(runs.stop_allowance), format_duration(needed)));
+  }
+  if (settings.tls.cert.empty() != settings.tls.key.empty()) {
+    const bool has_cert = !settings.tls.cert.empty();
+    broken.push_back(fmt::format("{} is set and {} is not: TLS needs both",
+                                 has_cert ? "tls.cert" : "tls.key",
+                                 has_cert ? "tls.key" : "tls.cert"));
+  }
+  if (!settings.tls.client_ca.empty() && settings.tls.cert.empty()) {
+    broken.push_back("tls.client_ca is set, but listen speaks no TLS: set tls.cert and tls.key");
   }
   const auto socket = settings.state_dir / "provisioner.sock";
   if (socket.string().size() >= sizeof(sockaddr_un::sun_path)) {
