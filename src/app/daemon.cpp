@@ -190,7 +190,7 @@ void Daemon::build() {
       loop, offload_,
       execution::SystemLauncherSettings{.state_dir = settings_.state_dir,
                                         .socket = settings_.state_dir / "provisioner.sock",
-                                        .runner_program = own_directory() / "provisioner-runner"});
+                                        .programs = own_directory()});
   dispatcher_ = std::make_unique<execution::Dispatcher>(
       execution::Dispatcher::Parts{.loop = loop,
                                    .store = *store_,
@@ -207,7 +207,8 @@ void Daemon::build() {
                                     .capacity = settings_.execution.capacity,
                                     .every_instance_claims = settings_.execution.mode == "cluster",
                                     .lease = settings_.runs.lease,
-                                    .stop_allowance = settings_.runs.stop_allowance});
+                                    .stop_allowance = settings_.runs.stop_allowance,
+                                    .on_interrupt = settings_.runs.on_interrupt});
   publisher_ = std::make_unique<FolderPublisher>(
       loop, clock_, offload_, *store_, log_.named("config"), tofu_content_scan(),
       FolderPublisherOptions{.workspaces_dir = settings_.workspaces_dir,

@@ -5,9 +5,11 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <string_view>
+#include <system_error>
 
 #include "base/text.hpp"
 #include "cli/exit_code.hpp"
@@ -76,10 +78,16 @@ void add_version_command(CLI::App& root, Session& session) {
   });
 }
 
-// The word that named no command, with the nearest that does; "" when something else is wrong.
-std::string unknown_command(const CLI::App& root) {
+// The command that the words named before they ended or went wrong.
+const CLI::App& deepest(const CLI::App& root) {
   const CLI::App* app = &root;
   while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return *app;
+}
+
+// The word that named no command, with the nearest that does; "" when something else is wrong.
+std::string unknown_command(const CLI::App& root) {
+  const CLI::App* app = &deepest(root);
   const auto commands = app->get_subcommands([](const CLI::App*) { return true; });
   // What a command does not know falls through to the root.
   const auto words = root.remaining(true);
@@ -92,6 +100,18 @@ std::string unknown_command(const CLI::App& root) {
   return fmt::format(
       "{} has no command \"{}\"{}", is_root ? root.get_name() : app->get_name(), words.front(),
       near.empty() ? ": it has " + join(names, ", ") : fmt::format("; did you mean {}?", near));
+}
+
+// A noun alone: what it can do says more than that something is missing.
+bool lacks_a_verb(const CLI::App& root, const CLI::ParseError& error) {
+  return dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
+         !deepest(root).get_subcommands([](const CLI::App*) { return true; }).empty();
+}
+
+// What a full disk swallowed, a backup with `state pull` for example, must not pass for written.
+int written_out(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  return report(fail_errno("writing the output", errno).error());
 }
 
 }  // namespace
@@ -144,13 +164,20 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
 
   try {
     root.parse(argc, argv);
+  } catch (const std::system_error& error) {  // more output than fits a buffer, cut off in between
+    if (std::ferror(stdout) == 0) throw;
+    return report(fail_errno("writing the output", error.code().value()).error());
   } catch (const CLI::ParseError& error) {
     const std::string unknown = error.get_exit_code() == 0 ? "" : unknown_command(root);
     if (!unknown.empty()) return report({ErrorKind::kInvalid, unknown});
+    if (lacks_a_verb(root, error)) {
+      fmt::print(stderr, "{}", root.help());
+      return kUsage;
+    }
     const int code = root.exit(error);
     return code == 0 ? kDone : kUsage;
   }
-  return session.code;
+  return written_out(session.code);
 }
 
 }  // namespace provisioner::cli

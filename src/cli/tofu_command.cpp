@@ -183,9 +183,7 @@ void add_tofu_command(CLI::App& root, Session& session) {
   };
   auto words = std::make_shared<Words>();
   add_workspace_argument(*command, words->workspace)->required();
-  command->add_option("arguments", words->arguments, "what tofu gets, after --")
-      ->required()
-      ->type_name("");
+  command->add_option("arguments", words->arguments, "what tofu gets, after --")->type_name("");
   command->footer(
       "Reads and writes the workspace's state in the store, locked against runs; every access is\n"
       "audited. Secrets among the variables come from this command's own environment and files.\n"
@@ -197,6 +195,13 @@ void add_tofu_command(CLI::App& root, Session& session) {
       "  provisioner tofu shop -- apply -target=aws_instance.web\n"
       "  provisioner tofu shop -- import aws_s3_bucket.logs my-logs");
   command->callback([words, &session] {
+    if (words->arguments.empty()) {
+      session.code = report({ErrorKind::kInvalid,
+                             fmt::format("say what tofu is to do, such as: provisioner tofu {} -- "
+                                         "state list",
+                                         words->workspace)});
+      return;
+    }
     session.code = run_tofu({WorkspaceName(words->workspace), words->arguments}, session);
   });
 }

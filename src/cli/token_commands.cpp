@@ -11,6 +11,7 @@
 #include "cli/listing.hpp"
 #include "cli/session.hpp"
 #include "cli/terminal.hpp"
+#include "http/message.hpp"
 
 namespace provisioner::cli {
 namespace {
@@ -87,7 +88,8 @@ void add_create(CLI::App& noun, Session& session) {
     nlohmann::json body = {{"role", options->role}};
     if (!options->workspaces.empty()) body["workspaces"] = join(options->workspaces, ",");
     if (!options->expires.empty()) body["expires"] = options->expires;
-    act(session, "POST", "/api/v1/tokens/" + encoded(options->name), body.dump(), print_new);
+    act(session, "POST", "/api/v1/tokens/" + http::encode_component(options->name), body.dump(),
+        print_new);
   });
 }
 
@@ -111,7 +113,7 @@ void add_token_commands(CLI::App& noun, Session& session) {
       session.code = kUsage;
       return;
     }
-    act(session, "DELETE", "/api/v1/tokens/" + encoded(*revoked), "",
+    act(session, "DELETE", "/api/v1/tokens/" + http::encode_component(*revoked), "",
         [](const auto& token) { fmt::print("token {} is revoked\n", text_of(token, "name")); });
   });
 }

@@ -14,6 +14,7 @@
 #include "base/ids.hpp"
 #include "base/time.hpp"
 #include "model/first_seen.hpp"
+#include "model/on_interrupt.hpp"
 
 namespace provisioner {
 
@@ -62,6 +63,7 @@ struct Settings {
 
   struct {
     Duration lease{}, heartbeat{}, stop_allowance{};
+    OnInterrupt on_interrupt = OnInterrupt::kHold;
   } runs;
 
   struct {

@@ -124,6 +124,13 @@ Status set_first_seen(Settings& settings, std::string_view text) {
   return {};
 }
 
+Status set_on_interrupt(Settings& settings, std::string_view text) {
+  std::string choice;
+  if (auto set = set_choice(choice, text, {"hold", "resume"}); !set) return set;
+  settings.runs.on_interrupt = choice == "resume" ? OnInterrupt::kResume : OnInterrupt::kHold;
+  return {};
+}
+
 // A fallback that depends on nothing.
 template <std::size_t N>
 struct Text {
@@ -288,6 +295,11 @@ const SettingRow kRows[] = {
        return set_duration(s.runs.stop_allowance, text, std::chrono::milliseconds(100), hours(1));
      },
      always<"40s">},
+    {{"runs.on_interrupt", "runs-on-interrupt", "PROVISIONER_RUNS_ON_INTERRUPT", "hold",
+      "a run whose attempt was lost with its directory: hold keeps its workspace for a person, "
+      "resume tries again although resources may exist that the state does not know"},
+     set_on_interrupt,
+     always<"hold">},
     {{"environment.pass", "environment-pass", "PROVISIONER_ENVIRONMENT_PASS",
       "variables of the usual clouds: AWS_*, ARM_*, AZURE_*, GOOGLE_*, KUBE*, VAULT_*, TF_* and "
       "more",

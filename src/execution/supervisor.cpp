@@ -104,6 +104,7 @@ Task<bool> Supervisor::look() {
   };
   std::erase_if(said_, has_ended);
   std::erase_if(patience_, has_ended);
+  if (!ended.empty()) parts_.capacity_freed();
   for (auto& [key, guard] : ended) {
     if (std::ranges::find(running_, key) == running_.end()) {
       co_await tidy(guard.directory, guard.workspace);
@@ -111,7 +112,6 @@ Task<bool> Supervisor::look() {
       guards_.insert_or_assign(key, std::move(guard));  // the next look tries again
     }
   }
-  if (!ended.empty()) parts_.capacity_freed();
   co_return true;
 }
 
@@ -190,7 +190,7 @@ Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict) {
     }
   }
   // An attempt that never registered has started nothing, so nothing of it can be missing.
-  if (row.process && !left.note) {
+  if (row.process && !left.note && parts_.on_interrupt == OnInterrupt::kHold) {
     interruption.hold_reason = fmt::format(
         "attempt {} of run {} was lost ({}) and its directory {} cannot be read: resources may "
         "exist that the state does not know; look, then `workspace release {}`",

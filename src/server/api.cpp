@@ -102,7 +102,9 @@ Task<http::Response> Api::State::call(http::Request request) {
   }
   Reply reply = co_await route.handler(
       *this, Call{.request = std::move(request), .caller = *caller, .params = match->params});
-  if (reply && reply->stream) reply = while_welcome(std::move(*reply), std::move(*caller));
+  const bool has_token = !caller->token_hash.empty();
+  if (reply && reply->stream && has_token)
+    reply = while_welcome(std::move(*reply), std::move(*caller));
   if (!route.action.empty()) {
     std::string outcome = "accepted";
     if (!reply) {

@@ -97,7 +97,6 @@ void Gate::remember(const std::string& hash) {
 }
 
 Task<bool> Gate::is_still_welcome(const Caller& caller) {
-  if (caller.token_hash.empty()) co_return true;
   const Result<ApiToken> row = co_await store_.token_by_hash(caller.token_hash);
   if (!row) co_return row.error().kind != ErrorKind::kNotFound;
   co_return !row->revoked_at && !is_expired(*row, clock_.now());

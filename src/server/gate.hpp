@@ -37,8 +37,8 @@ class Gate {
   // 401, 403, 429 too_many_requests, 503 when the store cannot say whether a token is good.
   Task<std::expected<Caller, Refusal>> admit(const http::Request& request);
 
-  // For what lasts longer than a request: whether the caller would still be admitted. True, too,
-  // while the store cannot be asked.
+  // For what lasts longer than a request: whether the caller, who came with a token, would still be
+  // admitted. True, too, while the store cannot be asked.
   Task<bool> is_still_welcome(const Caller& caller);
 
   const AccessPolicy& policy() const { return policy_; }

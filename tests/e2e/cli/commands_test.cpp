@@ -93,6 +93,26 @@ TEST_F(Commands, RunsAreListedShownAndTheirLogsPrinted) {
   EXPECT_EQ(run({"run", "cancel", id}).code, 4);  // it has ended
 }
 
+TEST_F(Commands, AnUnknownWorkspaceIsNotFoundInListsEither) {
+  EXPECT_EQ(run({"run", "list", "shop"}).code, 0);
+  for (const auto& words : std::vector<std::vector<std::string>>{{"run", "list", "nobody"},
+                                                                 {"workspace", "logs", "nobody"}}) {
+    const auto unknown = run(words);
+    EXPECT_EQ(unknown.code, 3) << unknown.out;
+    EXPECT_TRUE(holds(unknown.err, "there is no workspace nobody")) << unknown.err;
+  }
+}
+
+TEST_F(Commands, ARunThatWaitsSaysForWhatAndABusyWorkspaceWhatToDo) {
+  installation_.add_workspace("front", {{"deploy_schedule", false}, {"depends_on", {"shop"}}});
+  ASSERT_TRUE(eventually(30s, [&] { return run({"workspace", "show", "front"}).code == 0; }));
+  ASSERT_EQ(run({"workspace", "deploy", "front", "--detach"}).code, 0);
+  EXPECT_TRUE(holds(run({"run", "list", "front"}).out, "waits for shop to be deployed"));
+  const auto busy = run({"workspace", "deploy", "front", "--detach"});
+  EXPECT_EQ(busy.code, 4);
+  EXPECT_TRUE(holds(busy.err, "--queue")) << busy.err;
+}
+
 // shop is deployed on the first of January, which a new workspace's look-back seldom holds.
 TEST_F(Commands, HistoryShowsTheLedgerWithFilters) {
   installation_.add_workspace("busy", {{"deploy_schedule", "* * * * *"}, {"timezone", "UTC"}});

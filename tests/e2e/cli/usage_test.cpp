@@ -77,6 +77,37 @@ TEST(Usage, EveryVerbExplainsItself) {
   }
 }
 
+TEST(Usage, ANounWithoutAVerbSaysWhatItCanDo) {
+  const auto noun = run({"workspace"});
+  EXPECT_EQ(noun.code, 2);
+  EXPECT_TRUE(holds(noun.err, "Usage: provisioner workspace")) << noun.err;
+  EXPECT_TRUE(holds(noun.err, "history")) << noun.err;
+  const auto nothing = run({});
+  EXPECT_EQ(nothing.code, 2);
+  EXPECT_TRUE(holds(nothing.err, "doctor")) << nothing.err;
+  const auto nobody = run({"workspace", "deploy"});
+  EXPECT_EQ(nobody.code, 2);
+  EXPECT_TRUE(holds(nobody.err, "workspace is required")) << nobody.err;
+  EXPECT_TRUE(holds(run({"tofu", "shop"}).err, "provisioner tofu shop -- state list"));
+}
+
+TEST(Usage, AnUnknownFormatNamesTheKnownOnes) {
+  const auto wrong = run({"version", "--output", "xml"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_TRUE(holds(wrong.err, "\"xml\" is not one of table, json, yaml")) << wrong.err;
+}
+
+// More than a buffer of it, and less.
+TEST(Usage, OutputThatADiskDidNotTakeIsAFailure) {
+  for (const char* arguments :
+       {"schedule explain @daily", "schedule preview --cron '* * * * *' --count 9999"}) {
+    const auto lost =
+        run_program({"sh", "-c", built("provisioner").string() + " " + arguments + " > /dev/full"});
+    EXPECT_EQ(lost.code, 1) << arguments;
+    EXPECT_TRUE(holds(lost.err, "writing the output: No space left on device")) << lost.err;
+  }
+}
+
 TEST(Usage, WithoutADaemonTheExitCodeIsFive) {
   const auto list = run({"workspace", "list"});
   EXPECT_EQ(list.code, 5);

@@ -84,7 +84,7 @@ class Crash : public ::testing::Test {
     EXPECT_FALSE(found.empty()) << "no process with " << text;
     return found.empty() ? -1 : found.front();
   }
-  pid_t guard() const { return process("provisioner-runner guard"); }
+  pid_t guard() const { return process("provisioner-guard guard"); }
   pid_t runner() const { return process("provisioner-runner run"); }
   pid_t tofu() const { return process(" apply"); }
 

@@ -39,6 +39,12 @@ std::uint64_t seed() {
   return given != nullptr ? std::strtoull(given, nullptr, 10) : 20261123;
 }
 
+// Guard, runner or trampoline; a trampoline names the command that it is about to start.
+bool is_program_of_ours(const std::string& command) {
+  return command.find("provisioner-runner") != std::string::npos ||
+         command.find("provisioner-guard") != std::string::npos;
+}
+
 // One line of the journal: <run>.<attempt> begin|end <resource> made|gone <version>
 struct Line {
   std::string run;
@@ -160,15 +166,13 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
 
   std::vector<pid_t> tofus(const std::string& run, std::string_view command) const {
     auto found = installation_.processes_of(run, command);
-    std::erase_if(found, [](pid_t pid) {  // about to become tofu
-      return command_of(pid).find("provisioner-runner") != std::string::npos;
-    });
+    std::erase_if(found, [](pid_t pid) { return is_program_of_ours(command_of(pid)); });
     return found;
   }
 
   std::vector<pid_t> victims(const Round& round) const {
     const std::string_view victim = round.kill.victim;
-    if (victim == "guard") return installation_.processes_of(round.run, "provisioner-runner guard");
+    if (victim == "guard") return installation_.processes_of(round.run, "provisioner-guard guard");
     if (victim != "tofu") return installation_.processes_of(round.run, "provisioner-runner run");
     for (const auto command : {" init", " plan", " apply"}) {
       if (auto found = tofus(round.run, command); !found.empty()) return found;
@@ -238,7 +242,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
       const std::string command = command_of(pid);
       const std::string environment = read_file("/proc/" + std::to_string(pid) + "/environ") + '\0';
       const auto at = environment.find("PROVISIONER_ATTEMPT=");
-      if (at == std::string::npos || command.find("provisioner-runner") != std::string::npos) {
+      if (at == std::string::npos || is_program_of_ours(command)) {
         continue;
       }
       found[environment.substr(at, environment.find('\0', at) - at)] = command;

@@ -103,7 +103,7 @@ TEST_F(Deaths, OfTheGuardLeavesNothingAlive) {
   deploy_slowly();
   const auto before = instance.processes(run);
   const pid_t runner = instance.process(run, "provisioner-runner run");
-  kill_process("provisioner-runner guard");
+  kill_process("provisioner-guard guard");
   expect_interruption("");
   for (const pid_t pid : before) {
     if (pid != runner) EXPECT_EQ(command_of(pid), "") << pid << " lives on";
@@ -157,7 +157,7 @@ TEST_F(Deaths, OfDaemonAndGuardAndRunnerLeaveNothingAlive) {
   instance.kill_daemon();
   const auto before = instance.processes(run);
   // tofu and its children are left to the next daemon.
-  kill_process("provisioner-runner guard");
+  kill_process("provisioner-guard guard");
   kill_process("provisioner-runner run");
   instance.start();
   expect_interruption("its guard is dead");
@@ -250,6 +250,18 @@ TEST_F(Deaths, ThatTakeTheSpoolAlongHoldTheWorkspaceForAPerson) {
   EXPECT_EQ(instance.run(run).status, RunStatus::kInterrupted);
   EXPECT_TRUE(instance.workspace("shop").held);
   EXPECT_THAT(instance.workspace("shop").hold_reason, HasSubstr("workspace release shop"));
+}
+
+TEST_F(Deaths, ThatTakeTheSpoolAlongAreResumedWhereThatIsWanted) {
+  instance.settings.runs.on_interrupt = OnInterrupt::kResume;
+  deploy_slowly();
+  instance.kill_daemon();
+  for (const pid_t pid : instance.processes(run)) kill(pid, SIGKILL);
+  std::filesystem::remove_all(instance.settings.state_dir / "work");
+  instance.start();
+  expect_interruption("its guard is dead");
+  let_go_on();
+  expect_success(2);
 }
 
 TEST_F(Deaths, OfAPausedRunnerComeBeforeItsLeaseEnds) {

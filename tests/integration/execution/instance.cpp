@@ -51,9 +51,7 @@ LiveDaemon::LiveDaemon(const Settings& settings, const Environment& environment,
   launcher_ = std::make_unique<execution::SystemLauncher>(
       loop_.get_executor(), offload_,
       execution::SystemLauncherSettings{
-          .state_dir = settings.state_dir,
-          .socket = socket,
-          .runner_program = fs::path(PROVISIONER_BIN_DIR) / "provisioner-runner"});
+          .state_dir = settings.state_dir, .socket = socket, .programs = PROVISIONER_BIN_DIR});
   dispatcher_ = std::make_unique<execution::Dispatcher>(
       execution::Dispatcher::Parts{loop_.get_executor(), *store_, clock_, random_, *launcher_,
                                    *workspace_log_, *runner_api_, log,
@@ -63,7 +61,8 @@ LiveDaemon::LiveDaemon(const Settings& settings, const Environment& environment,
                                     .state_dir = settings.state_dir,
                                     .capacity = settings.execution.capacity,
                                     .lease = settings.runs.lease,
-                                    .stop_allowance = settings.runs.stop_allowance});
+                                    .stop_allowance = settings.runs.stop_allowance,
+                                    .on_interrupt = settings.runs.on_interrupt});
   server_ = std::make_unique<http::Server>(loop_.get_executor(), [this](http::Request request) {
     return runner_api_->handle(std::move(request));
   });

@@ -61,9 +61,12 @@ TEST_F(RunnerProgram, RegistersBeforeItStartsAnything) {
 
 TEST_F(RunnerProgram, GivesCommandsTheirEnvironmentAndNothingElse) {
   use_command(R"(env > "$NOTES"; pwd >> "$NOTES")");
-  assign([](Assignment& assignment) {
+  std::filesystem::create_directory(temp_ / "bin");
+  std::filesystem::create_symlink("/bin/true", temp_ / "bin" / "tofu");
+  assign([this](Assignment& assignment) {
     assignment.environment["GREETING"] = "hello";
     assignment.binary = "/bin/true";
+    assignment.binary_directory = temp_ / "bin";
     assignment.commands.deploy_init = "tofu";  // the chosen binary, first on PATH
   });
   daemon_.come();
@@ -239,7 +242,7 @@ trap 'echo INT >> "$NOTES"; exit 0' INT; echo ready >> "$NOTES"; while :; do sle
   launch();
   await_note("ready");
   for (const pid_t pid : living()) {
-    if (testing::command_of(pid).starts_with("provisioner-runner exec-child")) kill(pid, SIGKILL);
+    if (testing::command_of(pid).starts_with("provisioner-guard exec-child")) kill(pid, SIGKILL);
   }
   finished();
   EXPECT_EQ(times_noted("INT"), 1);
@@ -255,6 +258,27 @@ exit 0)");
   launch();
   EXPECT_EQ(finished().status, RunStatus::kSucceeded);
   EXPECT_THAT(log(), HasSubstr("trying again"));
+}
+
+TEST_F(RunnerProgram, InitialisesAfterAllWhenThePlanAsksForIt) {
+  use_stand_in_tofu(R"(
+echo "$1" >> "$NOTES"
+if [ "$1" = init ]; then mkdir -p .terraform; touch .terraform/made; fi
+if [ "$1" = plan ] && [ ! -e .terraform/made ]; then
+  echo 'Error: Required plugins are not installed' >&2; exit 1
+fi
+exit 0)");
+  const auto cache = temp_ / "damaged";
+  std::filesystem::create_directories(cache / ".terraform");
+  testing::write_file(cache / "fingerprint", "content-1\n");
+  assign([&](Assignment& assignment) {
+    assignment.init_fingerprint = "content-1";
+    assignment.cache_directory = cache;
+  });
+  daemon_.come();
+  launch();
+  EXPECT_EQ(finished().status, RunStatus::kSucceeded) << log();
+  EXPECT_EQ(noted(), "plan\ninit\nplan\napply\n");
 }
 
 TEST_F(RunnerProgram, SaysWhatIsMissing) {
@@ -282,7 +306,7 @@ class RunnerWithTerraform : public RunnerProgram {
   void again() {
     wait_for_guard();
     guard_code_ = -1;
-    std::filesystem::remove_all(directory_.spool());
+    std::filesystem::remove(directory_.log());
     std::filesystem::remove(directory_.exit_record());
     daemon_.with_facts([](DaemonFacts& facts) {
       facts.log.clear();

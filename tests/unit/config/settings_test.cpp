@@ -106,6 +106,8 @@ TEST_F(SettingsTest, WrongValuesSayWhereAndWhy) {
       {"change_settle = \"1h\"\n", " line 1: change_settle: 1h is outside 0s to 10m"},
       {"log.level = \"loud\"\n",
        " line 1: log.level: \"loud\" is not one of debug, info, warning, error"},
+      {"runs.on_interrupt = \"panic\"\n",
+       " line 1: runs.on_interrupt: \"panic\" is not one of hold, resume"},
       {"execution.capacity = 0\n", " line 1: execution.capacity: 0 is outside 1 to 1000"},
       {"execution.capacity = true\n",
        " line 1: execution.capacity: expected a string, a whole number or an array of strings"},
