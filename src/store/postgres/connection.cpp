@@ -47,7 +47,7 @@ std::string tidy(std::string_view message) {
 
 // The SQLSTATE in a verbose message: a failed login has no result to ask for it.
 std::string sqlstate_in(const std::string& message) {
-  static const std::regex pattern(R"(:\s+([0-9A-Z]{5}): )");
+  static const std::regex pattern(R"(:\s+(?=[A-Z]*[0-9])([0-9A-Z]{5}): )");
   std::smatch match;
   return std::regex_search(message, match, pattern) ? match[1].str() : "";
 }
