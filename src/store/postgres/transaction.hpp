@@ -54,6 +54,14 @@ class Transaction {
   Answer ask(Query query) { return queue(std::move(query)); }
   Answer send(Query query);
 
+  // A change that may happen twice, and is repeated like a reading: it opens no transaction, but
+  // commits with the round trip that carries it, together with all that is queued for it. Nothing
+  // else of the call sends or locks.
+  template <typename... Values>
+  Answer at_once(std::string_view sql, const Values&... values) {
+    return queue(Query(sql, values...));
+  }
+
   Task<Rows> rows(Answer answer);
 
   // ask() and rows(), lock() and rows(), send() and rows(): a round trip each.
