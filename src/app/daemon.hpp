@@ -8,6 +8,7 @@
 
 #include "app/background.hpp"
 #include "app/folder_publisher.hpp"
+#include "app/membership.hpp"
 #include "base/error.hpp"
 #include "config/environment.hpp"
 #include "config/settings.hpp"
@@ -16,6 +17,7 @@
 #include "execution/assignment_source.hpp"
 #include "execution/dispatcher.hpp"
 #include "execution/runner_api.hpp"
+#include "execution/system_launcher.hpp"
 #include "execution/workspace_log.hpp"
 #include "http/server.hpp"
 #include "runtime/clock.hpp"
@@ -32,28 +34,32 @@ namespace provisioner {
 // order, after the loop has stopped.
 class Daemon {
  public:
-  // `environment` is the process's as it was started. Opens the store (the errors of
-  // open_sqlite_store) and settles the cluster's time zone (kInvalid when the settings contradict
-  // the stored one).
+  // `environment` is the process's as it was started. Takes the state directory, and opens the
+  // store in it when it is the embedded one (the errors of open_sqlite_store).
   static Result<std::unique_ptr<Daemon>> open(Settings settings, Environment environment,
                                               std::shared_ptr<LogSink> sink);
 
-  // Serves until SIGTERM or SIGINT; a second one shortens the end. The error says why it could not
-  // begin.
+  // Serves until SIGTERM or SIGINT; a second one shortens the end. A store that cannot be reached
+  // is waited for: this instance answers, and is not ready. The error says why it could not begin,
+  // or go on: kInvalid when the settings contradict the cluster's, kConflict when another instance
+  // has the same id.
   Status run();
 
  private:
   Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink);
 
-  Status open_store();
-  Status settle_time_zone();
+  Status open_embedded();
+  Task<Status> prepare();
+  Task<Status> settle_time_zone();
+  Task<Status> once_available(std::string what, std::function<Task<Status>()> attempt);
   void build();
   void build_api();
   Status listen();
-  Task<> live(Status& outcome);
+  Task<> live();
   Task<> begin();
   Task<> end();
-  Task<> beat();
+  void heed_membership();
+  Task<http::Response> answer(http::Request request);
   Task<> publish_folders();
   std::string not_ready() const;
 
@@ -68,14 +74,17 @@ class Daemon {
   std::optional<Zone> zone_;  // the cluster's
   Incarnation incarnation_;
   Instant started_at_;
+  std::string waiting_for_ = "the daemon is starting";  // "" = prepared
   std::string refusal_;  // why nothing is scheduled although the daemon serves; "" = it schedules
 
+  std::unique_ptr<Membership> membership_;
   SingleElection election_;
   std::unique_ptr<LeadershipLoop> leadership_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<execution::WorkspaceLog> workspace_log_;
   std::unique_ptr<execution::AssignmentSource> assignments_;
   std::unique_ptr<execution::RunnerApi> runner_api_;
+  std::unique_ptr<execution::SystemLauncher> launcher_;
   std::unique_ptr<execution::Dispatcher> dispatcher_;
   std::unique_ptr<FolderPublisher> publisher_;
   std::unique_ptr<server::Api> api_;
@@ -85,6 +94,7 @@ class Daemon {
   Signal stop_;
   Signal rescan_;
   int stop_requests_ = 0;
+  Status outcome_;
 };
 
 }  // namespace provisioner

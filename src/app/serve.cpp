@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/io_context.hpp>
 #include <filesystem>
 #include <memory>
 
@@ -9,6 +10,7 @@
 #include "app/process.hpp"
 #include "cli/exit_code.hpp"
 #include "config/settings.hpp"
+#include "runtime/clock.hpp"
 #include "schedule/zone.hpp"
 
 namespace provisioner {
@@ -59,6 +61,9 @@ int serve(std::map<std::string, std::string> flags) {
 
   const auto level = parse_log_level(loaded->settings.log.level).value_or(LogLevel::kInfo);
   std::shared_ptr<LogSink> sink = standard_error_sink(format_of(loaded->settings), level);
+  boost::asio::io_context unused_loop;
+  const SystemClock clock(unused_loop.get_executor());
+  for (const auto& warning : loaded->warnings) Logger(sink, clock, "config").warning(warning);
   auto daemon = Daemon::open(loaded->settings, environment, sink);
   if (!daemon) return cli::report(daemon.error());
   if (auto served = (*daemon)->run(); !served) return cli::report(served.error());

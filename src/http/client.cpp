@@ -119,23 +119,25 @@ bool is_one_word(std::string_view text) {
 
 Result<Endpoint> Endpoint::parse(std::string_view url) {
   const auto wrong = [&](std::string_view why) {
-    return fail(ErrorKind::kInvalid,
-                fmt::format("\"{}\": {}; expected unix:///path or http://host:port", url, why));
+    return fail(
+        ErrorKind::kInvalid,
+        fmt::format("\"{}\": {}; expected unix:///path, http://host:port or https://host:port", url,
+                    why));
   };
   if (url.starts_with("unix://")) {
     const std::string_view path = url.substr(7);
     if (!path.starts_with('/')) return wrong("the path of a unix socket must be absolute");
     return unix_socket(std::string(path));
   }
-  if (url.starts_with("https://")) return wrong("https is not supported yet");
-  if (!url.starts_with("http://")) return wrong("unknown scheme");
-  std::string_view authority = url.substr(7);
+  const bool tls = url.starts_with("https://");
+  if (!tls && !url.starts_with("http://")) return wrong("unknown scheme");
+  std::string_view authority = url.substr(tls ? 8 : 7);
   if (authority.ends_with('/')) authority.remove_suffix(1);
   if (authority.find_first_of("/?#@") != std::string_view::npos) {
     return wrong("only host and port may follow the scheme");
   }
   std::string_view host = authority;
-  std::string_view port = "80";
+  std::string_view port = tls ? "443" : "80";
   if (const auto bracket = authority.find(']'); authority.starts_with('[')) {
     if (bracket == std::string_view::npos) return wrong("']' is missing");
     host = authority.substr(1, bracket - 1);
@@ -152,13 +154,16 @@ Result<Endpoint> Endpoint::parse(std::string_view url) {
   if (error != std::errc() || end != port.data() + port.size() || number == 0) {
     return wrong("the port must be a number from 1 to 65535");
   }
-  return tcp(std::string(host), number);
+  Endpoint endpoint = tcp(std::string(host), number);
+  endpoint.tls = tls;
+  return endpoint;
 }
 
 std::string Endpoint::to_string() const {
   if (!unix_path.empty()) return "unix://" + unix_path;
-  return host.contains(':') ? fmt::format("http://[{}]:{}", host, port)
-                            : fmt::format("http://{}:{}", host, port);
+  const std::string_view scheme = tls ? "https" : "http";
+  return host.contains(':') ? fmt::format("{}://[{}]:{}", scheme, host, port)
+                            : fmt::format("{}://{}:{}", scheme, host, port);
 }
 
 struct Client::State {
@@ -176,8 +181,8 @@ struct Client::State {
     bool keep = false;
   };
 
-  State(const boost::asio::any_io_executor& loop, Endpoint e)
-      : endpoint(std::move(e)), wire(loop) {}
+  State(const boost::asio::any_io_executor& loop, Endpoint e, std::shared_ptr<const TlsContext> t)
+      : endpoint(std::move(e)), tls(std::move(t)), wire(loop) {}
 
   Task<Result<Response>> exchange(Request request, Duration timeout, OnChunk on_chunk);
   Task<Status> connect();
@@ -185,6 +190,7 @@ struct Client::State {
                                  bool& keep_alive);
 
   Endpoint endpoint;
+  std::shared_ptr<const TlsContext> tls;
   Wire wire;
   bool busy = false;
 };
@@ -201,6 +207,9 @@ bool is_stale(const Wire& wire) {
 }  // namespace
 
 Task<Status> Client::State::connect() {
+  if (endpoint.tls && !tls) {
+    co_return fail(ErrorKind::kInternal, "an https endpoint without TLS settings");
+  }
   Result<std::vector<Address>> addresses = co_await look_up(endpoint);
   if (!addresses) co_return std::unexpected(addresses.error());
   Status outcome = fail(ErrorKind::kUnavailable, "the host has no address");
@@ -210,6 +219,10 @@ Task<Status> Client::State::connect() {
   }
   if (!outcome && outcome.error().kind == ErrorKind::kIo) {
     outcome.error().kind = ErrorKind::kUnavailable;
+  }
+  if (outcome && endpoint.tls) {
+    outcome = co_await wire.secure(*tls, endpoint.host);
+    if (!outcome) wire.close();
   }
   co_return outcome;
 }
@@ -305,8 +318,9 @@ Task<Result<Response>> Client::State::receive(bool is_head, const OnChunk& on_ch
   }
 }
 
-Client::Client(boost::asio::any_io_executor loop, Endpoint endpoint)
-    : state_(std::make_shared<State>(loop, std::move(endpoint))) {}
+Client::Client(boost::asio::any_io_executor loop, Endpoint endpoint,
+               std::shared_ptr<const TlsContext> tls)
+    : state_(std::make_shared<State>(loop, std::move(endpoint), std::move(tls))) {}
 
 Client::~Client() { state_->wire.close(); }
 

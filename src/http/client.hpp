@@ -11,19 +11,23 @@
 #include "base/error.hpp"
 #include "base/time.hpp"
 #include "http/message.hpp"
+#include "http/tls.hpp"
 #include "runtime/task.hpp"
 
 namespace provisioner::http {
 
-// Where to: a unix socket's path, or host and port.
+// Where to: a unix socket's path, or host and port, with or without TLS.
 struct Endpoint {
   std::string unix_path;  // not empty: a unix socket
   std::string host;
   std::uint16_t port = 0;
+  bool tls = false;
 
-  static Endpoint unix_socket(std::string path) { return {std::move(path), "", 0}; }
-  static Endpoint tcp(std::string host, std::uint16_t port) { return {"", std::move(host), port}; }
-  // "unix:///run/x.sock", "http://127.0.0.1:8080". https comes with TLS.
+  static Endpoint unix_socket(std::string path) { return {std::move(path), "", 0, false}; }
+  static Endpoint tcp(std::string host, std::uint16_t port) {
+    return {"", std::move(host), port, false};
+  }
+  // "unix:///run/x.sock", "http://127.0.0.1:8080", "https://etcd-1:2379".
   static Result<Endpoint> parse(std::string_view url);
 
   std::string to_string() const;  // as parse() reads it
@@ -37,7 +41,9 @@ struct Endpoint {
 // 404 is a Response, no error.
 class Client {
  public:
-  Client(boost::asio::any_io_executor loop, Endpoint endpoint);
+  // `tls` is needed for an endpoint with TLS and not looked at for others.
+  Client(boost::asio::any_io_executor loop, Endpoint endpoint,
+         std::shared_ptr<const TlsContext> tls = nullptr);
   ~Client();
 
   Task<Result<Response>> send(Request request, Duration timeout);

@@ -18,7 +18,7 @@
 namespace provisioner::http {
 namespace {
 
-using Socket = boost::asio::generic::stream_protocol::socket;
+using Socket = TlsStream::Socket;
 
 constexpr std::size_t kWritePiece = 256 * 1024;
 constexpr Duration kLinger = std::chrono::seconds(2);
@@ -36,7 +36,20 @@ struct Wire::State {
     return {ErrorKind::kUnavailable, fmt::format("{}: {}", doing, error.message())};
   }
 
+  Task<std::size_t> read(boost::asio::mutable_buffer to, boost::system::error_code& error) {
+    if (const auto secured = tls) co_return co_await secured->read_some(to, error);
+    co_return co_await socket.async_read_some(
+        to, boost::asio::redirect_error(boost::asio::use_awaitable, error));
+  }
+
+  Task<std::size_t> write(boost::asio::const_buffer from, boost::system::error_code& error) {
+    if (const auto secured = tls) co_return co_await secured->write_some(from, error);
+    co_return co_await socket.async_write_some(
+        from, boost::asio::redirect_error(boost::asio::use_awaitable, error));
+  }
+
   Socket socket;
+  std::shared_ptr<TlsStream> tls;  // whoever waits in it keeps it
   boost::asio::steady_timer limit;
   std::uint64_t armed = 0;  // counts arm() and disarm(): an expiry of before is not one of now
   bool timed_out = false;
@@ -47,6 +60,7 @@ Wire::Wire(const boost::asio::any_io_executor& loop) : state_(std::make_shared<S
 Wire::~Wire() { close(); }
 
 Status Wire::adopt(int fd, int family) {
+  state_->tls.reset();
   boost::system::error_code error;
   state_->socket.assign(boost::asio::generic::stream_protocol(family, 0), fd, error);
   if (error) {
@@ -102,6 +116,18 @@ Task<Status> Wire::connect(int family, const void* address, std::size_t length) 
   co_return std::unexpected(state->describe("connecting", {}));
 }
 
+Task<Status> Wire::secure(const TlsContext& tls, const std::string& peer) {
+  const std::shared_ptr<State> state = state_;
+  if (state->timed_out) {
+    co_return std::unexpected(state->describe("TLS", boost::asio::error::operation_aborted));
+  }
+  const std::shared_ptr<TlsStream> stream = tls.wrap(state->socket, peer);
+  state->tls = stream;
+  Status done = co_await stream->handshake();
+  if (!done && state->timed_out) co_return std::unexpected(state->describe("TLS", {}));
+  co_return done;
+}
+
 bool Wire::is_open() const { return state_->socket.is_open(); }
 
 int Wire::native_handle() const { return state_->socket.native_handle(); }
@@ -136,9 +162,7 @@ Task<Result<std::size_t>> Wire::read_some(std::span<char> buffer) {
   if (state->timed_out) error = boost::asio::error::operation_aborted;
   std::size_t size = 0;
   if (!error) {
-    size = co_await state->socket.async_read_some(
-        boost::asio::buffer(buffer.data(), buffer.size()),
-        boost::asio::redirect_error(boost::asio::use_awaitable, error));
+    size = co_await state->read(boost::asio::buffer(buffer.data(), buffer.size()), error);
   }
   if (error == boost::asio::error::eof) co_return std::size_t{0};
   if (error) co_return std::unexpected(state->describe("receiving", error));
@@ -157,9 +181,8 @@ Task<Status> Wire::write(std::string_view bytes, Duration stall) {
     if (state->timed_out) error = boost::asio::error::operation_aborted;
     std::size_t size = 0;
     if (!error) {
-      size = co_await state->socket.async_write_some(
-          boost::asio::buffer(bytes.data(), std::min(bytes.size(), until_armed)),
-          boost::asio::redirect_error(boost::asio::use_awaitable, error));
+      size = co_await state->write(
+          boost::asio::buffer(bytes.data(), std::min(bytes.size(), until_armed)), error);
     }
     if (error) co_return std::unexpected(state->describe("sending", error));
     bytes.remove_prefix(size);
@@ -171,8 +194,9 @@ Task<Status> Wire::write(std::string_view bytes, Duration stall) {
 Task<> Wire::linger() {
   const std::shared_ptr<State> state = state_;
   boost::system::error_code peer_is_gone;
-  state->socket.shutdown(Socket::shutdown_send, peer_is_gone);
   arm(kLinger);
+  if (const auto secured = state->tls) co_await secured->close();
+  state->socket.shutdown(Socket::shutdown_send, peer_is_gone);
   std::array<char, 4096> unread;
   for (;;) {
     const Result<std::size_t> size = co_await read_some(unread);

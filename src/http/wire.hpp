@@ -1,4 +1,4 @@
-// One connected socket with a time limit. Inner to the room; TLS will wrap what this does.
+// One connected socket with a time limit, in plain or under TLS. Inner to the room.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -11,6 +11,7 @@
 
 #include "base/error.hpp"
 #include "base/time.hpp"
+#include "http/tls.hpp"
 #include "runtime/task.hpp"
 
 namespace provisioner::http {
@@ -28,6 +29,10 @@ class Wire {
   // Connects a new socket to `address` (sockaddr_un, sockaddr_in, sockaddr_in6), within the armed
   // limit. Nothing was sent on failure.
   Task<Status> connect(int family, const void* address, std::size_t length);
+
+  // From now on everything goes through TLS, which begins within the armed limit. `peer` as in
+  // TlsContext::wrap(). Once for each socket. kUnavailable says which certificate was refused.
+  Task<Status> secure(const TlsContext& tls, const std::string& peer);
 
   bool is_open() const;
   int native_handle() const;

@@ -98,6 +98,17 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
     return must(await(store().publish(publication(name, content), now_)));
   }
 
+  // What `instance` says about the folder of the shop.
+  Workspace report(const std::string& instance, const std::string& content) {
+    Publication p = publication(kShop, content);
+    p.instance = InstanceId(instance);
+    must(await(store().put_bundle(p.definition.bundle, "content of " + content)));
+    return must(await(store().publish(p, now_)));
+  }
+  void vanish(const std::string& instance) {
+    must(await(store().detach(WorkspaceName(kShop), InstanceId(instance), instance, now_)));
+  }
+
   LeaderFence given_leader(const std::string& instance = "host-1") {
     const Leadership seen = must(await(store().leadership()));
     return must(await(store().claim_term(seen.fence, claim_id(), InstanceId(instance), now_)))

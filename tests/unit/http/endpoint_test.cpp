@@ -6,13 +6,15 @@ namespace provisioner::http {
 namespace {
 
 TEST(Endpoint, ParsesWhatItPrints) {
-  for (const char* url : {"unix:///run/provisioner.sock", "http://127.0.0.1:8080",
-                          "http://[::1]:8080", "http://host.example:80"}) {
+  for (const char* url :
+       {"unix:///run/provisioner.sock", "http://127.0.0.1:8080", "http://[::1]:8080",
+        "http://host.example:80", "https://etcd-1:2379", "https://[::1]:2379"}) {
     const Result<Endpoint> endpoint = Endpoint::parse(url);
     ASSERT_TRUE(endpoint) << url;
     EXPECT_EQ(endpoint->to_string(), url);
   }
   EXPECT_EQ(Endpoint::parse("http://host/")->port, 80);
+  EXPECT_EQ(Endpoint::parse("https://host/")->port, 443);
 }
 
 TEST(Endpoint, SaysWhatIsWrong) {
@@ -22,7 +24,7 @@ TEST(Endpoint, SaysWhatIsWrong) {
   };
   for (const auto& c :
        {Case{"", "unknown scheme"}, Case{"ftp://x", "unknown scheme"},
-        Case{"https://x", "https is not supported"}, Case{"unix://run/x", "absolute"},
+        Case{"https://", "host is missing"}, Case{"unix://run/x", "absolute"},
         Case{"http://", "host is missing"}, Case{"http://:80", "host is missing"},
         Case{"http://x:0", "1 to 65535"}, Case{"http://x:65536", "1 to 65535"},
         Case{"http://x:8a", "1 to 65535"}, Case{"http://x/api", "only host and port"},
