@@ -67,6 +67,7 @@ Task<Result<PruneReport>> prune(Transaction& tx, const RetentionPolicy& policy, 
   const auto bundles = prune_bundles(tx, now);
   tx.send("DELETE FROM config_changes WHERE changed_at < $1", runs_before);
   tx.send("DELETE FROM audit_events WHERE at < $1", runs_before);
+  tx.send("DELETE FROM api_tokens WHERE revoked_at < $1 OR expires_at < $1", runs_before);
   PruneReport report;
   report.runs = (co_await tx.rows(runs)).changed();
   report.occurrences = (co_await tx.rows(occurrences)).changed();

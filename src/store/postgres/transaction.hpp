@@ -13,6 +13,12 @@
 
 namespace provisioner::postgres {
 
+// Until when a call may go on, and how long each of its round trips may take.
+struct Deadlines {
+  BootInstant call;
+  Duration round_trip{};
+};
+
 // Statements are queued, and sent together when an answer is wanted: a round trip is what costs.
 //
 //   const Answer run = tx.ask("SELECT ... WHERE id = $1", id);       // queued
@@ -34,8 +40,8 @@ class Transaction {
     std::size_t index;
   };
 
-  Transaction(Pool& pool, Connection& connection, BootInstant deadline)
-      : pool_(pool), connection_(connection), deadline_(deadline) {}
+  Transaction(Pool& pool, Connection& connection, const Deadlines& deadlines)
+      : pool_(pool), connection_(connection), deadlines_(deadlines) {}
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
@@ -104,7 +110,7 @@ class Transaction {
 
   Pool& pool_;
   Connection& connection_;
-  BootInstant deadline_;
+  Deadlines deadlines_;
   SystemRandom random_;
   std::vector<Query> queued_;
   std::vector<Rows> answers_;  // of all that was flushed
