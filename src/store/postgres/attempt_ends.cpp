@@ -1,6 +1,4 @@
 // How attempts end: reported by their runner, or found dead.
-#include <fmt/format.h>
-
 #include "model/transitions.hpp"
 #include "store/postgres/attempt_rows.hpp"
 #include "store/postgres/attempts.hpp"

@@ -1,6 +1,4 @@
 // The log of each attempt: chunks in order, without gaps.
-#include <fmt/format.h>
-
 #include "store/postgres/attempt_rows.hpp"
 #include "store/postgres/attempts.hpp"
 #include "store/run_rules.hpp"
@@ -36,9 +34,10 @@ Task<Status> append_log(Transaction& tx, const AttemptFence& fence, std::int64_t
       "coalesce((SELECT position + length(text) FROM run_logs WHERE run = a.run AND attempt = "
       "a.attempt ORDER BY position DESC LIMIT 1), 0) AS size) log WHERE a.run = $1 AND a.attempt = "
       "$2 AND a.claim_hash = $3 AND a.status = 'running' AND $4 BETWEEN 0 AND log.size AND "
-      "log.size - $4 < length($5)",
+      "log.size - $4 < length($5) RETURNING changed::text::bigint",
       fence.run, fence.attempt, hash, offset, Blob{text}));
-  if (appended.changed() == 1) {
+  if (!appended.empty()) {
+    tx.done_in(static_cast<std::uint64_t>(appended[0].integer()));
     tx.announce(Change::Topic::kLog, fence.run.value);
     co_return Status();
   }

@@ -62,7 +62,8 @@ class Transaction {
 
   // A change that may happen twice, and is repeated like a reading: it opens no transaction, but
   // commits with the round trip that carries it, together with all that is queued for it. Nothing
-  // else of the call sends or locks.
+  // else of the call sends or locks. What it announces needs the number of that transaction: see
+  // done_in().
   template <typename... Values>
   Answer at_once(std::string_view sql, const Values&... values) {
     return queue(Query(sql, values...));
@@ -90,6 +91,8 @@ class Transaction {
   void announce(Change::Topic topic, std::string key) {
     changes_.push_back({topic, std::move(key)});
   }
+  // Of at_once(): what the row that was written has in its column `changed`.
+  void done_in(std::uint64_t xid) { xid_ = xid; }
   std::string new_id(Instant now) { return random_.run_id(now).value; }
   const std::string& session() const { return pool_.session(); }
 
