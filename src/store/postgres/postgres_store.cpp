@@ -23,6 +23,9 @@ namespace {
 // Longer than any migration, shorter than a person's patience.
 constexpr Duration kMigrationDeadline = std::chrono::minutes(5);
 
+// Deletes may be many, and nobody waits for them.
+constexpr Duration kPruningDeadline = std::chrono::minutes(5);
+
 class PostgresStore final : public Store {
  public:
   PostgresStore(std::shared_ptr<postgres::Pool> pool, std::int64_t schema)
@@ -259,13 +262,20 @@ class PostgresStore final : public Store {
     return call<void>([=](auto& tx) { return postgres::audit(tx, event); });
   }
   Task<Result<PruneReport>> prune(RetentionPolicy policy, Instant now) override {
-    return call<PruneReport>([=](auto& tx) { return postgres::prune(tx, policy, now); });
+    return patient_call<PruneReport>([=](auto& tx) { return postgres::prune(tx, policy, now); },
+                                     {.call = kPruningDeadline, .round_trip = kPruningDeadline});
   }
 
  private:
   template <typename T>
   Task<Result<T>> call(postgres::Work<T> work) {
-    return postgres::call<T>(calls_, std::move(work));
+    const PostgresSettings& settings = calls_.pool->settings();
+    return patient_call<T>(std::move(work), {.call = settings.call_deadline,
+                                             .round_trip = settings.statement_deadline});
+  }
+  template <typename T>
+  Task<Result<T>> patient_call(postgres::Work<T> work, postgres::Patience patience) {
+    return postgres::call<T>(calls_, std::move(work), patience);
   }
 
   postgres::Calls calls_;

@@ -12,6 +12,7 @@
 
 #include "runtime/random.hpp"
 #include "store/store.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/run_task.hpp"
 
 namespace provisioner {
@@ -62,6 +63,14 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
     must(await(store().leadership()));
     loop_.restart();
     loop_.poll();
+  }
+  // Turns the loop until `done`; false when that takes too long.
+  bool turn_until(const std::function<bool()>& done) {
+    return testing::eventually(std::chrono::seconds(60), [&] {
+      loop_.restart();
+      loop_.poll();
+      return done();
+    });
   }
   Store& store() { return *store_; }
   ClaimId claim_id() { return random_.claim_id(); }
