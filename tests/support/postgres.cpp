@@ -62,7 +62,9 @@ std::uint16_t free_port() {
 
 std::string connection_string(const PostgresServer& server, const std::string& database) {
   return "host=" + server.directory().string() + " port=" + std::to_string(server.port()) +
-         " user=admin connect_timeout=30 dbname=" + database;
+
+         " user=admin connect_timeout=30 options='-c client_min_messages=warning' dbname=" +
+         database;
 }
 
 }  // namespace
@@ -145,14 +147,26 @@ void PostgresServer::kill_all() {
   process_.reset();
 }
 
-std::string PostgresServer::create_database() {
+std::string PostgresServer::take_database() {
+  if (!free_databases_.empty()) {
+    const std::string name = free_databases_.back();
+    free_databases_.pop_back();
+    return name;
+  }
   const std::string name = "test_" + std::to_string(++databases_);
   execute("CREATE DATABASE " + name + " OWNER " + kUser);
+  execute("ALTER SCHEMA public OWNER TO " + std::string(kUser), name);
   return name;
 }
 
-void PostgresServer::drop_database(const std::string& name) {
-  execute("DROP DATABASE " + name + " WITH (FORCE)");
+void PostgresServer::give_back_database(const std::string& name) {
+  execute(
+      "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = "
+      "current_database() AND pid <> pg_backend_pid()",
+      name);
+  execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION " + std::string(kUser),
+          name);
+  free_databases_.push_back(name);
 }
 
 std::vector<std::string> PostgresServer::execute(const std::string& sql,

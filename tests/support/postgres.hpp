@@ -31,9 +31,10 @@ class PostgresServer {
   static constexpr const char* kUser = "provisioner";  // may do what an ordinary user may
   static constexpr const char* kPassword = "a password";
 
-  // An empty database that kUser owns.
-  std::string create_database();
-  void drop_database(const std::string& name);
+  // An empty database that kUser owns, until it is given back: then its sessions are ended, and it
+  // is emptied for the next (making one takes a second of a busy machine).
+  std::string take_database();
+  void give_back_database(const std::string& name);
 
   // As an administrator; the first column of what it returns.
   std::vector<std::string> execute(const std::string& sql,
@@ -54,6 +55,7 @@ class PostgresServer {
   std::vector<std::string> configuration_;
   std::uint16_t port_ = 0;
   int databases_ = 0;
+  std::vector<std::string> free_databases_;
   std::unique_ptr<Background> process_;
 };
 

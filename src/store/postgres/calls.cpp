@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <boost/asio/post.hpp>
-
 namespace provisioner::postgres {
 namespace {
 
@@ -12,22 +10,12 @@ constexpr int kMostTries = 4;
 
 }  // namespace
 
-void Calls::tell(std::vector<Change> changes) {
-  if (changes.empty()) return;
-  boost::asio::post(pool_->loop(),
-                    [subscribers = subscribers_, changes = each_once(std::move(changes))] {
-                      subscribers->tell(changes);
-                    });
-}
-
-void Calls::close() { pool_->close(); }
-
-Task<Try> try_once(Calls& calls, std::function<Task<bool>(Transaction&)> work,
+Task<Try> try_once(const Calls& calls, std::function<Task<bool>(Transaction&)> work,
                    BootInstant deadline) {
   Try outcome;
   try {
-    auto lease = co_await calls.pool().acquire(deadline);
-    Transaction tx(calls.pool(), *lease, deadline);
+    auto lease = co_await calls.pool->acquire(deadline);
+    Transaction tx(*calls.pool, *lease, deadline);
     bool keep = false;
     try {
       keep = co_await work(tx);
@@ -41,7 +29,9 @@ Task<Try> try_once(Calls& calls, std::function<Task<bool>(Transaction&)> work,
       outcome.verdict = judge(error.sqlstate(), tx.progress());
     }
     if (keep) {
-      calls.tell(std::move(tx.changes()));
+      if (!tx.changes().empty()) {
+        calls.notifications->tell({.xid = tx.xid(), .changes = std::move(tx.changes())});
+      }
     } else if (outcome.failure && outcome.verdict != Verdict::kRetry &&
                outcome.verdict != Verdict::kFail) {
       lease.throw_away();
@@ -59,14 +49,13 @@ Task<Try> try_once(Calls& calls, std::function<Task<bool>(Transaction&)> work,
 }
 
 Task<bool> Repetition::again(const Try& last) {
-  Pool& pool = calls_.pool();
-  if (last.verdict == Verdict::kAmbiguous) ++pool.counters().ambiguous;
+  if (last.verdict == Verdict::kAmbiguous) ++pool_.counters().ambiguous;
   if (last.verdict != Verdict::kRetry && last.verdict != Verdict::kReconnect) co_return false;
-  if (tries_++ >= kMostTries || pool.closed() || pool.clock().boot_now() >= deadline_) {
+  if (tries_++ >= kMostTries || pool_.closed() || pool_.clock().boot_now() >= deadline_) {
     co_return false;
   }
-  co_await pool.clock().sleep_for(backoff_.next(random_));
-  ++pool.counters().transactions_repeated;
+  co_await pool_.clock().sleep_for(backoff_.next(random_));
+  ++pool_.counters().transactions_repeated;
   co_return true;
 }
 

@@ -12,30 +12,15 @@
 #include <vector>
 
 #include "runtime/backoff.hpp"
+#include "store/postgres/notifications.hpp"
 #include "store/postgres/transaction.hpp"
-#include "store/subscribers.hpp"
 
 namespace provisioner::postgres {
 
 // What the calls in progress share; it outlives the store as long as one of them does. Loop only.
-class Calls {
- public:
-  explicit Calls(std::shared_ptr<Pool> pool) : pool_(std::move(pool)) {}
-
-  Pool& pool() { return *pool_; }
-  Store::Subscription subscribe(std::function<void(const Change&)> on_change) {
-    return subscribers_->add(std::move(on_change));
-  }
-
-  // After a commit.
-  void tell(std::vector<Change> changes);
-
-  // Ends the calls in progress.
-  void close();
-
- private:
-  std::shared_ptr<Pool> pool_;
-  std::shared_ptr<Subscribers> subscribers_ = std::make_shared<Subscribers>();
+struct Calls {
+  std::shared_ptr<Pool> pool;
+  std::shared_ptr<Notifications> notifications;
 };
 
 template <typename T>
@@ -50,18 +35,18 @@ struct Try {
 
 // Runs `work` in a transaction of a pooled connection, and commits when it says so; else nothing is
 // kept.
-Task<Try> try_once(Calls& calls, std::function<Task<bool>(Transaction&)> work,
+Task<Try> try_once(const Calls& calls, std::function<Task<bool>(Transaction&)> work,
                    BootInstant deadline);
 
 // Whether to try again after a failure; waits before.
 class Repetition {
  public:
-  Repetition(Calls& calls, BootInstant deadline) : calls_(calls), deadline_(deadline) {}
+  Repetition(Pool& pool, BootInstant deadline) : pool_(pool), deadline_(deadline) {}
 
   Task<bool> again(const Try& last);
 
  private:
-  Calls& calls_;
+  Pool& pool_;
   BootInstant deadline_;
   SystemRandom random_;
   Backoff backoff_{std::chrono::milliseconds(10), std::chrono::milliseconds(500)};
@@ -72,14 +57,14 @@ class Repetition {
 Error error_of(const Try& last);
 
 template <typename T>
-Task<Result<T>> run_call(std::shared_ptr<Calls> calls, Work<T> work) {
+Task<Result<T>> run_call(Calls calls, Work<T> work) {
   const BootInstant deadline =
-      calls->pool().clock().boot_now() + calls->pool().settings().call_deadline;
-  Repetition repetition(*calls, deadline);
+      calls.pool->clock().boot_now() + calls.pool->settings().call_deadline;
+  Repetition repetition(*calls.pool, deadline);
   for (;;) {
     std::optional<Result<T>> answer;
     const Try last = co_await try_once(
-        *calls,
+        calls,
         [&](Transaction& tx) -> Task<bool> {
           answer = co_await work(tx);
           co_return answer->has_value();
@@ -93,8 +78,8 @@ Task<Result<T>> run_call(std::shared_ptr<Calls> calls, Work<T> work) {
 
 // A cancelled caller gets its answer all the same: what was asked happens.
 template <typename T>
-Task<Result<T>> call(std::shared_ptr<Calls> calls, Work<T> work) {
-  const auto loop = calls->pool().loop();
+Task<Result<T>> call(Calls calls, Work<T> work) {
+  const auto loop = calls.pool->loop();
   co_return co_await boost::asio::co_spawn(
       loop, run_call<T>(std::move(calls), std::move(work)),
       boost::asio::bind_cancellation_slot(boost::asio::cancellation_slot(),

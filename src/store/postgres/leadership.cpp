@@ -2,11 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <optional>
+
 namespace provisioner::postgres {
 namespace {
 
 // The scheduler's row; the table's key leaves room for other elections.
 constexpr std::string_view kScheduler = "scheduler";
+
+constexpr std::string_view kLockTimeout = "55P03";
 
 constexpr std::string_view kLeader =
     "SELECT term, claim_id, leader_id, claimed_at, timeline = present_timeline() FROM "
@@ -26,6 +30,17 @@ Present read_leader(const Rows& rows) {
                         .claimed_at = row.instant()};
   present.on_present_timeline = row.boolean();
   return present;
+}
+
+// Whoever holds locks and waits for its own daemon, which is stopped, cut off or gone.
+Task<> end_stopped_sessions(Transaction& tx) {
+  co_await tx.query(
+      "SELECT pg_terminate_backend(pid, 1000) FROM pg_stat_activity WHERE datname = "
+      "current_database() AND application_name LIKE 'provisioner %' AND application_name <> $1 AND "
+      "wait_event_type = 'Client' AND state <> 'idle' AND xact_start IS NOT NULL AND state_change "
+      "< "
+      "clock_timestamp() - interval '400 ms'",
+      tx.session());
 }
 
 Error not_current(const LeaderFence& fence, const Present& present) {
@@ -58,15 +73,30 @@ Task<Result<Leadership>> claim_term(Transaction& tx, const LeaderFence& seen, co
                                present.leader.empty() ? "another instance" : present.leader.value,
                                present.fence.term.value)};
   if (present.fence != seen) co_return std::unexpected(lost);
-  // I2: the term only grows, and only from what was seen.
-  const Rows claimed = co_await tx.sent(
+  // I2: the term only grows, and only from what was seen. A decision of the present leader may hold
+  // the row; one that takes longer than a decision does is stopped.
+  tx.send("SET LOCAL lock_timeout = '500ms'");
+  const auto claim = tx.send(
       "INSERT INTO leader_election AS present (id, leader_id, lease_expiry, updated_at, term, "
-      "claim_id, claimed_at, timeline, session) VALUES ($1, $2, '-infinity', $3, $4 + 1, $5, $3, "
-      "present_timeline(), $7) ON CONFLICT (id) DO UPDATE SET leader_id = excluded.leader_id, "
+      "claim_id, claimed_at, timeline) VALUES ($1, $2, '-infinity', $3, $4 + 1, $5, $3, "
+      "present_timeline()) ON CONFLICT (id) DO UPDATE SET leader_id = excluded.leader_id, "
       "updated_at = excluded.updated_at, term = excluded.term, claim_id = excluded.claim_id, "
-      "claimed_at = excluded.claimed_at, timeline = excluded.timeline, session = excluded.session "
-      "WHERE present.term = $4 AND present.claim_id = $6",
-      kScheduler, me, now, seen.term, fresh, seen.claim, tx.session());
+      "claimed_at = excluded.claimed_at, timeline = excluded.timeline WHERE present.term = $4 AND "
+      "present.claim_id = $6",
+      kScheduler, me, now, seen.term, fresh, seen.claim);
+  Rows claimed;
+  std::optional<SqlError> blocked;
+  try {
+    claimed = co_await tx.rows(claim);
+  } catch (const SqlError& error) {
+    if (error.sqlstate() != kLockTimeout) throw;
+    blocked = error;
+  }
+  if (blocked) {
+    co_await tx.rollback();
+    co_await end_stopped_sessions(tx);
+    throw *std::move(blocked);  // which repeats the claim
+  }
   if (claimed.changed() != 1) co_return std::unexpected(lost);
   tx.announce(Change::Topic::kLeadership, me.value);
   co_return Leadership{
@@ -74,13 +104,15 @@ Task<Result<Leadership>> claim_term(Transaction& tx, const LeaderFence& seen, co
 }
 
 Task<Status> resign(Transaction& tx, const LeaderFence& fence, Instant now) {
-  if (auto leads = co_await check_leader(tx, fence); !leads) co_return leads;
   // Without a claim id nobody passes check_leader() until the next claim.
-  const Rows resigned = co_await tx.sent(
+  const auto resigned = tx.send(
       "UPDATE leader_election SET leader_id = '', claim_id = '', updated_at = $4 WHERE id = $1 AND "
-      "term = $2 AND claim_id = $3",
+      "term = $2 AND claim_id = $3 AND claim_id <> ''",
       kScheduler, fence.term, fence.claim, now);
-  if (resigned.changed() != 1) co_return std::unexpected(not_current(fence, {}));
+  const auto present = tx.ask(kLeader, kScheduler);
+  if ((co_await tx.rows(resigned)).changed() != 1) {
+    co_return std::unexpected(not_current(fence, read_leader(co_await tx.rows(present))));
+  }
   tx.announce(Change::Topic::kLeadership, "");
   co_return Status();
 }

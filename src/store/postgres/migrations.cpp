@@ -22,8 +22,17 @@ CREATE TABLE leader_election (
   claim_id TEXT NOT NULL DEFAULT '',          -- with the term the fence of every decision
   claimed_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
   timeline BIGINT NOT NULL DEFAULT 0,         -- of the server when the term was claimed
-  session TEXT NOT NULL DEFAULT ''            -- application_name of the leader's connections
+  changed XID8 NOT NULL DEFAULT pg_current_xact_id()
 );
+
+-- The transaction that last wrote a row: what those look for that missed its notification.
+CREATE FUNCTION note_change() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.changed := pg_current_xact_id();
+  RETURN NEW;
+END $$;
+CREATE TRIGGER note_change BEFORE UPDATE ON leader_election
+  FOR EACH ROW EXECUTE FUNCTION note_change();
 
 CREATE FUNCTION present_timeline() RETURNS BIGINT LANGUAGE sql AS $$
   SELECT ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::int8
@@ -38,6 +47,14 @@ BEGIN
     claim_id = wanted_claim AND claim_id <> '' AND timeline = present_timeline() FOR SHARE;
   IF NOT FOUND THEN
     RAISE EXCEPTION 'term % is not current', wanted_term USING ERRCODE = 'PV001';
+  END IF;
+END $$;
+
+-- A write that has to hit exactly one row, or ends the transaction.
+CREATE FUNCTION require_one_row(rows BIGINT) RETURNS VOID LANGUAGE plpgsql AS $$
+BEGIN
+  IF rows <> 1 THEN
+    RAISE EXCEPTION '% rows were changed instead of one', rows USING ERRCODE = 'PV002';
   END IF;
 END $$;
 
@@ -91,8 +108,12 @@ CREATE TABLE workspace_states (
   ttl_expires_at TIMESTAMPTZ,
   failed_destroys BIGINT NOT NULL,
   retry_at TIMESTAMPTZ,
-  lock_file TEXT NOT NULL DEFAULT ''   -- .terraform.lock.hcl
+  lock_file TEXT NOT NULL DEFAULT '',  -- .terraform.lock.hcl
+  changed XID8 NOT NULL DEFAULT pg_current_xact_id()
 );
+CREATE INDEX changed_workspaces ON workspace_states (changed);
+CREATE TRIGGER note_change BEFORE UPDATE ON workspace_states
+  FOR EACH ROW EXECUTE FUNCTION note_change();
 
 CREATE TABLE job_states (
   id UUID PRIMARY KEY DEFAULT gen_random_uuid(),
@@ -179,8 +200,11 @@ CREATE TABLE runs (
   resources_add BIGINT NOT NULL,
   resources_change BIGINT NOT NULL,
   resources_destroy BIGINT NOT NULL,
-  cancel_requested BOOLEAN NOT NULL
+  cancel_requested BOOLEAN NOT NULL,
+  changed XID8 NOT NULL DEFAULT pg_current_xact_id()
 );
+CREATE INDEX changed_runs ON runs (changed);
+CREATE TRIGGER note_change BEFORE UPDATE ON runs FOR EACH ROW EXECUTE FUNCTION note_change();
 -- A slot has one active and one queued run (I1).
 CREATE UNIQUE INDEX one_running_run_per_slot ON runs (workspace, job) WHERE status = 'running';
 CREATE UNIQUE INDEX one_queued_run_per_slot ON runs (workspace, job) WHERE status = 'queued';
@@ -221,8 +245,10 @@ CREATE TABLE run_logs (
   attempt BIGINT NOT NULL,
   position BIGINT NOT NULL,            -- of its first byte
   text BYTEA NOT NULL,                 -- as tofu wrote it, which need not be UTF-8
+  changed XID8 NOT NULL DEFAULT pg_current_xact_id(),
   PRIMARY KEY (run, attempt, position)
 );
+CREATE INDEX changed_run_logs ON run_logs (changed);
 
 CREATE TABLE state_versions (
   workspace VARCHAR(255) COLLATE "C" NOT NULL REFERENCES workspace_states (name),

@@ -1,10 +1,8 @@
 // What is still to be written: each function moves from here to the file that its header names.
 #include "store/postgres/attempts.hpp"
-#include "store/postgres/plans.hpp"
 #include "store/postgres/retention.hpp"
 #include "store/postgres/runs.hpp"
 #include "store/postgres/states.hpp"
-#include "store/postgres/workspaces.hpp"
 
 namespace provisioner::postgres {
 namespace {
@@ -12,39 +10,6 @@ namespace {
 std::unexpected<Error> pending() { return fail(ErrorKind::kInternal, "not written yet"); }
 
 }  // namespace
-
-// --- workspaces.cpp
-Task<Result<Workspace>> publish(Transaction&, const Publication&, Instant) { co_return pending(); }
-Task<Status> detach(Transaction&, const WorkspaceName&, const std::string&, Instant) {
-  co_return pending();
-}
-Task<Result<std::vector<ConfigChange>>> config_changes(Transaction&, const WorkspaceName&, int) {
-  co_return pending();
-}
-Task<Result<std::vector<Workspace>>> workspaces(Transaction&) { co_return pending(); }
-Task<Result<Workspace>> workspace(Transaction&, const WorkspaceName&) { co_return pending(); }
-Task<Result<Workspace>> update_workspace(Transaction&, const Workspace&, Instant) {
-  co_return pending();
-}
-Task<Status> remove_workspace(Transaction&, const WorkspaceName&, const std::string&, Instant) {
-  co_return pending();
-}
-Task<Result<std::vector<ScheduleCursor>>> cursors(Transaction&) { co_return pending(); }
-Task<Result<ScheduleCursor>> cursor(Transaction&, const WorkspaceName&) { co_return pending(); }
-Task<Result<Workspace>> lock_workspace(Transaction&, const WorkspaceName&) { co_return pending(); }
-Task<Result<std::string>> lock_file(Transaction&, const WorkspaceName&) { co_return pending(); }
-Task<Status> put_bundle(Transaction&, const BundleHash&, const std::string&) {
-  co_return pending();
-}
-Task<Result<std::string>> bundle(Transaction&, const BundleHash&) { co_return pending(); }
-
-// --- plans.cpp
-Task<Status> commit_plan(Transaction&, const LeaderFence&, const PlanCommit&, Instant) {
-  co_return pending();
-}
-Task<Result<std::vector<Occurrence>>> occurrences(Transaction&, const OccurrenceFilter&) {
-  co_return pending();
-}
 
 // --- runs.cpp
 Task<Result<Run>> enqueue(Transaction&, const NewRun&, WhenBusy) { co_return pending(); }

@@ -21,13 +21,13 @@ ErrorKind graver(ErrorKind a, ErrorKind b) {
 }  // namespace
 
 Pool::Lease::Lease(std::shared_ptr<Pool> pool, std::unique_ptr<Connection> connection,
-                   BootInstant opened)
-    : pool_(std::move(pool)), connection_(std::move(connection)), opened_(opened) {
+                   BootInstant opened, Kind kind)
+    : pool_(std::move(pool)), connection_(std::move(connection)), opened_(opened), kind_(kind) {
   pool_->leased_.push_back(connection_.get());
 }
 
 Pool::Lease::~Lease() {
-  if (connection_) pool_->give_back(std::move(connection_), opened_);
+  if (connection_) pool_->give_back(std::move(connection_), opened_, kind_);
 }
 
 Pool::Pool(const boost::asio::any_io_executor& loop, Clock& clock, PostgresSettings settings,
@@ -76,8 +76,16 @@ Task<Pool::Lease> Pool::acquire(BootInstant deadline) {
   throw *std::move(failure);
 }
 
-void Pool::give_back(std::unique_ptr<Connection> connection, BootInstant opened) {
+Task<Pool::Lease> Pool::open_extra(BootInstant deadline) {
+  auto connection = co_await dial(deadline);
+  if (closed_) throw SqlError("", Error{ErrorKind::kUnavailable, "the store is being closed"});
+  co_return Lease(shared_from_this(), std::move(connection), clock_.boot_now(),
+                  Lease::Kind::kExtra);
+}
+
+void Pool::give_back(std::unique_ptr<Connection> connection, BootInstant opened, Lease::Kind kind) {
   std::erase(leased_, connection.get());
+  if (kind == Lease::Kind::kExtra) return;
   const bool good =
       !closed_ && !connection->broken() && !connection->retired() &&
       !connection->in_transaction() && clock_.boot_now() - opened < settings_.conn_max_lifetime &&

@@ -22,7 +22,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
   // Gives its connection back, unless it is broken or in a transaction.
   class Lease {
    public:
-    Lease(std::shared_ptr<Pool> pool, std::unique_ptr<Connection> connection, BootInstant opened);
+    enum class Kind { kPooled, kExtra };
+    Lease(std::shared_ptr<Pool> pool, std::unique_ptr<Connection> connection, BootInstant opened,
+          Kind kind = Kind::kPooled);
     Lease(Lease&& other) noexcept = default;
     Lease& operator=(Lease&&) = delete;
     ~Lease();
@@ -36,6 +38,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     std::shared_ptr<Pool> pool_;
     std::unique_ptr<Connection> connection_;
     BootInstant opened_;
+    Kind kind_;
   };
 
   // `session` is the application_name of all its connections, by which others know them.
@@ -44,6 +47,9 @@ class Pool : public std::enable_shared_from_this<Pool> {
 
   // Throws SqlError: kUnavailable names every host and what is wrong with it.
   Task<Lease> acquire(BootInstant deadline);
+
+  // One beside max_connections, for listening.
+  Task<Lease> open_extra(BootInstant deadline);
 
   // Ends all calls in progress; nothing can be acquired any more.
   void close();
@@ -66,7 +72,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Task<std::unique_ptr<Connection>> dial(BootInstant deadline);
   Task<std::unique_ptr<Connection>> dial_host(const PostgresHost& host, BootInstant deadline);
   Task<> check_timeline(Connection& connection, BootInstant deadline);
-  void give_back(std::unique_ptr<Connection> connection, BootInstant opened);
+  void give_back(std::unique_ptr<Connection> connection, BootInstant opened, Lease::Kind kind);
 
   boost::asio::any_io_executor loop_;
   Clock& clock_;

@@ -24,17 +24,17 @@ constexpr Duration kMigrationDeadline = std::chrono::minutes(5);
 
 class PostgresStore final : public Store {
  public:
-  PostgresStore(std::shared_ptr<postgres::Calls> calls, std::int64_t schema)
-      : calls_(std::move(calls)), schema_(schema) {}
+  PostgresStore(std::shared_ptr<postgres::Pool> pool, std::int64_t schema)
+      : calls_{pool, std::make_shared<postgres::Notifications>(pool)}, schema_(schema) {}
 
-  ~PostgresStore() override { calls_->close(); }
+  ~PostgresStore() override { calls_.pool->close(); }
 
   Subscription subscribe(std::function<void(const Change&)> on_change) override {
-    return calls_->subscribe(std::move(on_change));
+    return calls_.notifications->subscribe(std::move(on_change));
   }
 
   std::string describe() const override {
-    return fmt::format("postgresql {}, schema {}", calls_->pool().server_version(), schema_);
+    return fmt::format("postgresql {}, schema {}", calls_.pool->server_version(), schema_);
   }
 
   Task<Result<Leadership>> leadership() override {
@@ -232,7 +232,7 @@ class PostgresStore final : public Store {
     return postgres::call<T>(calls_, std::move(work));
   }
 
-  std::shared_ptr<postgres::Calls> calls_;
+  postgres::Calls calls_;
   std::int64_t schema_;
 };
 
@@ -252,7 +252,7 @@ Task<Result<std::unique_ptr<Store>>> open_postgres_store(
   try {
     const std::int64_t schema =
         co_await postgres::migrate(*pool, clock.boot_now() + kMigrationDeadline);
-    co_return std::make_unique<PostgresStore>(std::make_shared<postgres::Calls>(pool), schema);
+    co_return std::make_unique<PostgresStore>(pool, schema);
   } catch (const postgres::SqlError& error) {
     co_return fail("opening the store", error.error());
   }

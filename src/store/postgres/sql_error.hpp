@@ -37,8 +37,10 @@ class Refusal : public std::exception {
   Error error_;
 };
 
-// The SQLSTATE with which a transaction refuses itself: see require_leader() in schema.cpp.
+// The SQLSTATEs with which a transaction refuses itself: require_leader() and require_one_row() of
+// the schema.
 inline constexpr const char* kNotLeader = "PV001";
+inline constexpr const char* kNotOneRow = "PV002";
 
 // The value of a column that was parsed; a wrong one is SqlError kCorrupt.
 template <typename T>

@@ -1,6 +1,7 @@
 #include "store/postgres/transaction.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 namespace provisioner::postgres {
@@ -32,17 +33,23 @@ Task<> Transaction::flush() {
 
 Task<> Transaction::commit() {
   if (!begun_) co_return;
+  std::optional<Answer> xid;
+  if (!changes_.empty()) xid = queue(Query("SELECT pg_current_xact_id()::text::bigint"));
   for (Query& query : last_) queue(std::move(query));
   queue(Query("COMMIT"));
   last_sent_ = true;
   co_await flush();
+  if (xid) xid_ = static_cast<std::uint64_t>(answers_.at(xid->index)[0].integer());
 }
 
 Task<> Transaction::rollback() {
   queued_.clear();
+  last_.clear();
+  changes_.clear();
   if (connection_.broken() || !connection_.in_transaction()) co_return;
   queue(Query("ROLLBACK"));
   co_await flush();
+  begun_ = false;
 }
 
 }  // namespace provisioner::postgres

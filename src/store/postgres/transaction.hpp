@@ -51,6 +51,7 @@ class Transaction {
   Answer send(std::string_view sql, const Values&... values) {
     return send(Query(sql, values...));
   }
+  Answer ask(Query query) { return queue(std::move(query)); }
   Answer send(Query query);
 
   Task<Rows> rows(Answer answer);
@@ -80,11 +81,14 @@ class Transaction {
 
   // For the store: ends what was begun. What was asked and not read is forgotten.
   Task<> commit();
+  // Ends what was begun, so that the transaction is as new.
   Task<> rollback();
   Progress progress() const {
     return {.changes = begun_, .last_sent = last_sent_, .broken = connection_.broken()};
   }
   std::vector<Change>& changes() { return changes_; }
+  // Of a commit that announced something: what its rows have in their column `changed`.
+  std::uint64_t xid() const { return xid_; }
 
  private:
   Answer queue(Query query);
@@ -98,6 +102,7 @@ class Transaction {
   std::vector<Rows> answers_;  // of all that was flushed
   std::vector<Query> last_;
   std::vector<Change> changes_;
+  std::uint64_t xid_ = 0;
   bool begun_ = false;
   bool last_sent_ = false;
 };

@@ -14,15 +14,15 @@ Task<Result<std::vector<ConfigChange>>> config_changes(Transaction& tx, const Wo
                                                        int limit);
 Task<Result<std::vector<Workspace>>> workspaces(Transaction& tx);
 Task<Result<Workspace>> workspace(Transaction& tx, const WorkspaceName& name);
+// The same, and holds the row until the end of the transaction: what every transaction begins with
+// that changes a workspace, its runs, schedule or states. So one happens after the other.
+Task<Result<Workspace>> lock_workspace(Transaction& tx, const WorkspaceName& name);
+
 Task<Result<Workspace>> update_workspace(Transaction& tx, const Workspace& row, Instant now);
 Task<Status> remove_workspace(Transaction& tx, const WorkspaceName& name, const std::string& by,
                               Instant now);
 Task<Result<std::vector<ScheduleCursor>>> cursors(Transaction& tx);
 Task<Result<ScheduleCursor>> cursor(Transaction& tx, const WorkspaceName& name);
-
-// The same, and holds the row until the end of the transaction: what every transaction begins with
-// that changes a workspace, its runs, schedule or states. So one happens after the other.
-Task<Result<Workspace>> lock_workspace(Transaction& tx, const WorkspaceName& name);
 
 // Queues: writes `changed` over `before`, which was locked, with the next version; nothing when
 // they are equal.

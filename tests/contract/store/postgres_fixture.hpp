@@ -11,12 +11,12 @@
 
 namespace provisioner {
 
-// A database that ends with its last holder. Stores on it are closed before.
+// An empty database until its holder ends. Stores on it are closed before.
 class Database {
  public:
   explicit Database(testing::PostgresServer& server = testing::PostgresServer::shared())
-      : server_(server), name_(server.create_database()) {}
-  ~Database() { server_.drop_database(name_); }
+      : server_(server), name_(server.take_database()) {}
+  ~Database() { server_.give_back_database(name_); }
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
