@@ -10,18 +10,21 @@
 #include <exception>
 #include <filesystem>
 
+#include "app/elections.hpp"
 #include "app/process.hpp"
 #include "cli/command_line.hpp"
 #include "config/workspace_file.hpp"
 #include "execution/content_scan.hpp"
 #include "runtime/first_of.hpp"
 #include "scheduler/plan.hpp"
+#include "store/postgres/postgres_store.hpp"
 #include "store/sqlite/sqlite_store.hpp"
 
 namespace provisioner {
 namespace {
 
 constexpr Duration kBeatEvery = std::chrono::seconds(5);
+constexpr Duration kAskStoreEvery = std::chrono::seconds(1);
 constexpr std::size_t kOffloadThreads = 4;
 
 Result<WorkspaceSpec> read_spec(const WorkspaceName& name, std::string_view config) {
@@ -53,7 +56,8 @@ std::filesystem::path own_directory() {
 
 }  // namespace
 
-Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink)
+Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink,
+               ReleaseToken release_token)
     : settings_(std::move(settings)),
       environment_(std::move(environment)),
       clock_(loop_.get_executor()),
@@ -62,16 +66,18 @@ Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSi
       offload_(kOffloadThreads),
       incarnation_(random_.incarnation()),
       started_at_(clock_.now()),
-      election_(clock_, settings_.instance_id),
+      release_token_(std::move(release_token)),
       deciding_(loop_.get_executor(), log_),
       background_(loop_.get_executor(), log_),
       stop_(loop_.get_executor()),
       rescan_(loop_.get_executor()) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::open(Settings settings, Environment environment,
-                                             std::shared_ptr<LogSink> sink) {
-  std::unique_ptr<Daemon> daemon(
-      new Daemon(std::move(settings), std::move(environment), std::move(sink)));
+                                             std::shared_ptr<LogSink> sink,
+                                             ReleaseToken release_token) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(settings), std::move(environment),
+                                            std::move(sink), std::move(release_token)));
+  if (auto made = daemon->open_election(); !made) return std::unexpected(made.error());
   if (auto opened = daemon->open_store(); !opened) return std::unexpected(opened.error());
   if (auto settled = daemon->settle_time_zone(); !settled) return std::unexpected(settled.error());
   daemon->refusal_ = find_predecessor(daemon->settings_.state_dir);
@@ -79,7 +85,60 @@ Result<std::unique_ptr<Daemon>> Daemon::open(Settings settings, Environment envi
   return daemon;
 }
 
+// Turns the loop for what must be known before anything else begins.
+template <typename T>
+T Daemon::complete(Task<T> task) {
+  std::optional<T> answer;
+  std::exception_ptr bug;
+  boost::asio::co_spawn(loop_, std::move(task), [&](std::exception_ptr thrown, T value) {
+    bug = thrown;
+    answer.emplace(std::move(value));
+    loop_.stop();
+  });
+  // A store may answer from a thread of its own, which is no work that the loop knows of.
+  auto stay = boost::asio::make_work_guard(loop_);
+  loop_.restart();
+  loop_.run();
+  if (bug) std::rethrow_exception(bug);
+  return *std::move(answer);
+}
+
+Status Daemon::open_election() {
+  auto election = make_election(loop_.get_executor(), clock_, random_, settings_, incarnation_);
+  if (!election) return std::unexpected(election.error());
+  election_ = std::move(*election);
+  election_->on_release_token([this](const std::string& token) {
+    if (const Status told = release_token_.set(token); !told) {
+      log_.warning(fmt::format("should this daemon be killed, others wait for its ttl: {}",
+                               told.error().message));
+    }
+  });
+  return {};
+}
+
+Status Daemon::open_shared_store() {
+  auto lock = sqlite::DirectoryLock::take(settings_.state_dir);
+  if (!lock) return std::unexpected(lock.error());
+  directory_lock_.emplace(std::move(*lock));
+  const auto postgres = postgres_settings(settings_);
+  if (!postgres) return std::unexpected(postgres.error());
+  while (true) {
+    auto store = complete(open_postgres_store(loop_.get_executor(), clock_, *postgres));
+    if (store) {
+      store_ = std::move(*store);
+      return {};
+    }
+    if (store.error().kind != ErrorKind::kUnavailable) return std::unexpected(store.error());
+    log_.warning("waiting for the store: " + store.error().message);
+    complete([](Clock& clock) -> Task<bool> {
+      co_await clock.sleep_for(kAskStoreEvery);
+      co_return true;
+    }(clock_));
+  }
+}
+
 Status Daemon::open_store() {
+  if (!settings_.database.host.empty()) return open_shared_store();
   auto store = open_sqlite_store(loop_.get_executor(), settings_.state_dir / "provisioner.db");
   if (!store) return std::unexpected(store.error());
   store_ = std::move(*store);
@@ -94,13 +153,7 @@ Status Daemon::settle_time_zone() {
     if (!system) return fail("scheduler.timezone is not set", system.error());
     name = *system;
   }
-  Result<std::string> stored = fail(ErrorKind::kInternal, "not asked");
-  boost::asio::co_spawn(
-      loop_, [&]() -> Task<> { stored = co_await store_->setting_or_insert("timezone", name); },
-      [this](std::exception_ptr) { loop_.stop(); });
-  // The store answers from a thread of its own, which is no work that the loop knows of.
-  auto stay = boost::asio::make_work_guard(loop_);
-  loop_.run();
+  const Result<std::string> stored = complete(store_->setting_or_insert("timezone", name));
   if (!stored) return fail("reading the time zone from the store", stored.error());
   if (!settings_.scheduler.timezone.empty() && *stored != name) {
     return fail(ErrorKind::kInvalid,
@@ -117,7 +170,7 @@ Status Daemon::settle_time_zone() {
 void Daemon::build() {
   const auto loop = loop_.get_executor();
   const auto fence = [this] { return leadership_->fence(); };
-  leadership_ = std::make_unique<LeadershipLoop>(loop, election_, *store_, clock_, random_,
+  leadership_ = std::make_unique<LeadershipLoop>(loop, *election_, *store_, clock_, random_,
                                                  settings_.instance_id, log_.named("election"));
   scheduler_ = std::make_unique<Scheduler>(
       loop, clock_, random_, *store_, fence, read_spec, log_.named("scheduler"),
@@ -185,7 +238,7 @@ void Daemon::build_api() {
       .read_spec = read_spec,
       .default_zone = *zone_,
       .leader = [this] { return server::LeaderView{.leads = leadership_->fence().has_value()}; },
-      .election = election_.describe(),
+      .election = election_->describe(),
       .readiness =
           [this] {
             const std::string reason = not_ready();

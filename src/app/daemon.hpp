@@ -8,11 +8,12 @@
 
 #include "app/background.hpp"
 #include "app/folder_publisher.hpp"
+#include "app/release_token.hpp"
 #include "base/error.hpp"
 #include "config/environment.hpp"
 #include "config/settings.hpp"
+#include "election/election.hpp"
 #include "election/leadership_loop.hpp"
-#include "election/single.hpp"
 #include "execution/assignment_source.hpp"
 #include "execution/dispatcher.hpp"
 #include "execution/runner_api.hpp"
@@ -23,6 +24,7 @@
 #include "runtime/random.hpp"
 #include "scheduler/loop.hpp"
 #include "server/api.hpp"
+#include "store/sqlite/directory_lock.hpp"
 #include "store/store.hpp"
 #include "telemetry/log.hpp"
 
@@ -32,20 +34,26 @@ namespace provisioner {
 // order, after the loop has stopped.
 class Daemon {
  public:
-  // `environment` is the process's as it was started. Opens the store (the errors of
-  // open_sqlite_store) and settles the cluster's time zone (kInvalid when the settings contradict
-  // the stored one).
+  // `environment` is the process's as it was started. Opens the store (waits for a PostgreSQL that
+  // does not answer; else the errors of open_sqlite_store and open_postgres_store) and settles the
+  // cluster's time zone (kInvalid when the settings contradict the stored one).
   static Result<std::unique_ptr<Daemon>> open(Settings settings, Environment environment,
-                                              std::shared_ptr<LogSink> sink);
+                                              std::shared_ptr<LogSink> sink,
+                                              ReleaseToken release_token);
 
   // Serves until SIGTERM or SIGINT; a second one shortens the end. The error says why it could not
   // begin.
   Status run();
 
  private:
-  Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink);
+  Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink,
+         ReleaseToken release_token);
 
+  Status open_election();
   Status open_store();
+  Status open_shared_store();
+  template <typename T>
+  T complete(Task<T> task);
   Status settle_time_zone();
   void build();
   void build_api();
@@ -64,13 +72,15 @@ class Daemon {
   SystemRandom random_;
   Logger log_;
   Offload offload_;
+  std::optional<sqlite::DirectoryLock> directory_lock_;  // where the store has none of its own
   std::unique_ptr<Store> store_;
   std::optional<Zone> zone_;  // the cluster's
   Incarnation incarnation_;
   Instant started_at_;
   std::string refusal_;  // why nothing is scheduled although the daemon serves; "" = it schedules
 
-  SingleElection election_;
+  ReleaseToken release_token_;
+  std::unique_ptr<Election> election_;
   std::unique_ptr<LeadershipLoop> leadership_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<execution::WorkspaceLog> workspace_log_;
