@@ -8,6 +8,7 @@
 
 #include "app/background.hpp"
 #include "app/folder_publisher.hpp"
+#include "app/membership.hpp"
 #include "app/release_token.hpp"
 #include "base/error.hpp"
 #include "config/environment.hpp"
@@ -17,6 +18,7 @@
 #include "execution/assignment_source.hpp"
 #include "execution/dispatcher.hpp"
 #include "execution/runner_api.hpp"
+#include "execution/system_launcher.hpp"
 #include "execution/workspace_log.hpp"
 #include "http/server.hpp"
 #include "runtime/clock.hpp"
@@ -24,6 +26,7 @@
 #include "runtime/random.hpp"
 #include "scheduler/loop.hpp"
 #include "server/api.hpp"
+#include "store/postgres_settings.hpp"
 #include "store/sqlite/directory_lock.hpp"
 #include "store/store.hpp"
 #include "telemetry/log.hpp"
@@ -34,15 +37,16 @@ namespace provisioner {
 // order, after the loop has stopped.
 class Daemon {
  public:
-  // `environment` is the process's as it was started. Opens the store (waits for a PostgreSQL that
-  // does not answer; else the errors of open_sqlite_store and open_postgres_store) and settles the
-  // cluster's time zone (kInvalid when the settings contradict the stored one).
+  // `environment` is the process's as it was started. Takes the state directory, and opens the
+  // store in it when it is the embedded one (the errors of open_sqlite_store).
   static Result<std::unique_ptr<Daemon>> open(Settings settings, Environment environment,
                                               std::shared_ptr<LogSink> sink,
                                               ReleaseToken release_token);
 
-  // Serves until SIGTERM or SIGINT; a second one shortens the end. The error says why it could not
-  // begin.
+  // Serves until SIGTERM or SIGINT; a second one shortens the end. A store that cannot be reached
+  // is waited for: this instance answers, and is not ready. The error says why it could not begin,
+  // or go on: kInvalid when the settings contradict the cluster's, kConflict when another instance
+  // has the same id.
   Status run();
 
  private:
@@ -50,18 +54,20 @@ class Daemon {
          ReleaseToken release_token);
 
   Status open_election();
-  Status open_store();
-  Status open_shared_store();
-  template <typename T>
-  T complete(Task<T> task);
-  Status settle_time_zone();
+  Status open_embedded();
+  Status open_shared();
+  Task<Status> connect();
+  Task<Status> prepare();
+  Task<Status> settle_time_zone();
+  Task<Status> once_available(std::string what, std::function<Task<Status>()> attempt);
   void build();
   void build_api();
   Status listen();
-  Task<> live(Status& outcome);
+  Task<> live();
   Task<> begin();
   Task<> end();
-  Task<> beat();
+  void heed_membership();
+  Task<http::Response> answer(http::Request request);
   Task<> publish_folders();
   std::string not_ready() const;
 
@@ -72,13 +78,16 @@ class Daemon {
   SystemRandom random_;
   Logger log_;
   Offload offload_;
-  std::optional<sqlite::DirectoryLock> directory_lock_;  // where the store has none of its own
-  std::unique_ptr<Store> store_;
-  std::optional<Zone> zone_;  // the cluster's
+  std::optional<sqlite::DirectoryLock> directory_lock_;  // the embedded store has its own
+  std::optional<PostgresSettings> postgres_;             // absent: the embedded store
+  std::unique_ptr<Store> store_;                         // absent: not yet connected
+  std::optional<Zone> zone_;                             // the cluster's
   Incarnation incarnation_;
   Instant started_at_;
+  std::string waiting_for_ = "the daemon is starting";  // "" = prepared
   std::string refusal_;  // why nothing is scheduled although the daemon serves; "" = it schedules
 
+  std::unique_ptr<Membership> membership_;
   ReleaseToken release_token_;
   std::unique_ptr<Election> election_;
   std::unique_ptr<LeadershipLoop> leadership_;
@@ -86,6 +95,7 @@ class Daemon {
   std::unique_ptr<execution::WorkspaceLog> workspace_log_;
   std::unique_ptr<execution::AssignmentSource> assignments_;
   std::unique_ptr<execution::RunnerApi> runner_api_;
+  std::unique_ptr<execution::SystemLauncher> launcher_;
   std::unique_ptr<execution::Dispatcher> dispatcher_;
   std::unique_ptr<FolderPublisher> publisher_;
   std::unique_ptr<server::Api> api_;
@@ -95,6 +105,7 @@ class Daemon {
   Signal stop_;
   Signal rescan_;
   int stop_requests_ = 0;
+  Status outcome_;
 };
 
 }  // namespace provisioner

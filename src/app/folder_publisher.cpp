@@ -39,11 +39,13 @@ Task<Status> FolderPublisher::publish_all() {
   auto scan =
       co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
   if (!scan) co_return std::unexpected(scan.error());
-  auto rows = co_await store_.workspaces();
-  if (!rows) co_return fail("reading the workspaces from the store", rows.error());
-  published_.clear();
-  for (const auto& row : *rows) {
-    if (!row.detached) published_[row.name] = row.current;
+  auto reports = co_await store_.reports();
+  if (!reports) co_return fail("reading from the store what was published", reports.error());
+  reported_.clear();
+  for (const auto& report : *reports) {
+    if (report.instance == options_.reporter && !report.content.empty()) {
+      reported_[report.workspace] = report.content;
+    }
   }
 
   std::set<std::string> present;
@@ -95,8 +97,9 @@ Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
   depends_on_[name] = loaded->spec.depends_on;
   if (watcher_ != nullptr) watcher_->watch_also(name.value, loaded->included);
 
-  const auto known = published_.find(name);
-  if (known != published_.end() && known->second == loaded->definition) co_return Status();
+  const auto known = reported_.find(name);
+  const std::string content = content_of(loaded->definition);
+  if (known != reported_.end() && known->second == content) co_return Status();
   for (const auto& warning : loaded->warnings) {
     log_.warning(warning, {{"workspace", name.value}});
   }
@@ -107,7 +110,8 @@ Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
       .enabled = loaded->spec.enabled,
       .template_name = loaded->spec.template_name.value_or(""),
       .description = loaded->spec.description,
-      .changed_by = options_.reporter,
+      .changed_by = "instance " + options_.reporter.value,
+      .instance = options_.reporter,
       .first_cursor = options_.first_cursor(loaded->spec, now),
       .schedule_hash = loaded->schedule_hash,
   };
@@ -117,22 +121,25 @@ Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
   }
   auto row = co_await store_.publish(std::move(publication), now);
   if (!row) co_return fail(fmt::format("publishing workspace {}", name.value), row.error());
-  published_[name] = row->current;
-  log_.info(known == published_.end() ? "workspace loaded" : "workspace changed",
+  const bool is_new = known == reported_.end();
+  reported_[name] = content;
+  log_.info(is_new ? "workspace loaded" : "workspace changed",
             {{"workspace", name.value}, {"bundle", row->current.bundle.value.substr(0, 12)}});
   co_return Status();
 }
 
 Task<Status> FolderPublisher::detach_missing(const std::set<std::string>& present) {
   std::vector<WorkspaceName> missing;
-  for (const auto& [name, definition] : published_) {
+  for (const auto& [name, content] : reported_) {
     if (!present.contains(name.value)) missing.push_back(name);
   }
   for (const auto& name : missing) {
-    if (auto done = co_await store_.detach(name, options_.reporter, clock_.now()); !done) {
+    if (auto done = co_await store_.detach(name, options_.reporter,
+                                           "instance " + options_.reporter.value, clock_.now());
+        !done) {
       co_return fail(fmt::format("detaching workspace {}", name.value), done.error());
     }
-    published_.erase(name);
+    reported_.erase(name);
     depends_on_.erase(name);
     log_.warning(
         fmt::format("the folder of workspace {} has vanished: it is detached, keeps its last "
@@ -154,7 +161,7 @@ void FolderPublisher::check_dependencies() {
     specs.back().depends_on = needed;
   }
   // Those whose folder is broken at present are still there.
-  for (const auto& [name, definition] : published_) {
+  for (const auto& [name, content] : reported_) {
     if (!depends_on_.contains(name)) specs.emplace_back().name = name;
   }
   std::map<WorkspaceName, std::string> present;
@@ -196,7 +203,7 @@ Task<> FolderPublisher::take(const std::set<std::string>& folders) {
   // Only folders that were quiet for the settling time count as vanished, not one that an editor or
   // a deployment tool is replacing right now.
   std::set<std::string> kept = present;
-  for (const auto& [name, definition] : published_) {
+  for (const auto& [name, content] : reported_) {
     if (!folders.contains(name.value)) kept.insert(name.value);
   }
   if (auto done = co_await detach_missing(kept); !done) {
@@ -222,7 +229,7 @@ Task<> FolderPublisher::run(std::unique_ptr<FolderWatcher> watcher) {
     const BootInstant now = clock_.boot_now();
     for (const auto& folder : changes.folders) settling_.touch(folder, now);
     if (changes.everything || now >= next_scan) {
-      for (const auto& [name, definition] : published_) settling_.touch(name.value, now);
+      for (const auto& [name, content] : reported_) settling_.touch(name.value, now);
       auto scan =
           co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
       if (scan) {

@@ -25,8 +25,10 @@ namespace provisioner {
 
 struct FolderPublisherOptions {
   std::filesystem::path workspaces_dir;
-  Duration settle;       // a folder is read when it was quiet for so long
-  std::string reporter;  // for config_changes: "instance host-1"
+  Duration settle;  // a folder is read when it was quiet for so long
+  // In whose name folders are reported: the instance, or one name for all that ever used an
+  // embedded store.
+  InstanceId reporter;
   // Where the cursor of a workspace starts that the store never saw.
   std::function<Instant(const WorkspaceSpec&, Instant now)> first_cursor;
 };
@@ -71,7 +73,7 @@ class FolderPublisher {
   std::map<std::string, std::vector<std::filesystem::path>> included_;
   std::map<WorkspaceName, std::vector<WorkspaceName>> depends_on_;  // as the folders say it
   std::map<WorkspaceName, std::string> dependency_problems_;
-  std::map<WorkspaceName, Definition> published_;  // what the store has, where not detached
+  std::map<WorkspaceName, std::string> reported_;  // content_of() what was said last, if present
 };
 
 }  // namespace provisioner

@@ -15,6 +15,7 @@
 #include "app/supervision.hpp"
 #include "cli/exit_code.hpp"
 #include "config/settings.hpp"
+#include "runtime/clock.hpp"
 #include "schedule/zone.hpp"
 #include "store/sqlite/directory_lock.hpp"
 
@@ -64,6 +65,9 @@ int run_daemon(std::map<std::string, std::string> flags, int token_pipe) {
 
   const auto level = parse_log_level(loaded->settings.log.level).value_or(LogLevel::kInfo);
   std::shared_ptr<LogSink> sink = standard_error_sink(format_of(loaded->settings), level);
+  boost::asio::io_context unused_loop;
+  const SystemClock clock(unused_loop.get_executor());
+  for (const auto& warning : loaded->warnings) Logger(sink, clock, "config").warning(warning);
   const auto state_dir = loaded->settings.state_dir;
   auto daemon =
       Daemon::open(loaded->settings, environment, sink, ReleaseToken(state_dir, token_pipe));

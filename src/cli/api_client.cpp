@@ -41,7 +41,10 @@ ErrorKind kind_of(int status) {
 Error error_of(const http::Response& response) {
   const auto problem = nlohmann::json::parse(response.body, nullptr, false);
   if (problem.is_object() && problem.contains("detail") && problem["detail"].is_string()) {
-    return {kind_of(response.status), problem["detail"].get<std::string>()};
+    // A 503 means that nobody is there to answer, but for this one: the daemon is, its disk is not.
+    const bool storage_failed = problem.value("code", nlohmann::json()) == "storage_failed";
+    return {storage_failed ? ErrorKind::kIo : kind_of(response.status),
+            problem["detail"].get<std::string>()};
   }
   return {kind_of(response.status),
           fmt::format("the daemon answered with status {}: {}", response.status, response.body)};
@@ -167,20 +170,6 @@ Status ApiClient::follow(
     return std::unexpected(error_of(whole));
   }
   return {};
-}
-
-std::string encoded(std::string_view text) {
-  std::string result;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '.' || c == '_' || c == '~';
-    if (plain) {
-      result += c;
-    } else {
-      result += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return result;
 }
 
 }  // namespace provisioner::cli

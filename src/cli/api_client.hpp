@@ -51,7 +51,4 @@ class ApiClient {
   http::Client client_;
 };
 
-// A path segment or query value, percent-encoded.
-std::string encoded(std::string_view text);
-
 }  // namespace provisioner::cli

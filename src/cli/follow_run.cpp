@@ -9,6 +9,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/progress_line.hpp"
 #include "cli/terminal.hpp"
+#include "http/message.hpp"
 #include "runtime/clock.hpp"
 
 namespace provisioner::cli {
@@ -48,8 +49,9 @@ int follow_run(Session& session, const std::string& id) {
 
   std::string position;
   for (int reconnects = 0; reconnects < kMostReconnects; ++reconnects) {
-    const std::string target = fmt::format("/api/v1/runs/{}/log?follow=true{}", encoded(id),
-                                           position.empty() ? "" : "&after=" + encoded(position));
+    const std::string target =
+        fmt::format("/api/v1/runs/{}/log?follow=true{}", http::encode_component(id),
+                    position.empty() ? "" : "&after=" + http::encode_component(position));
     const auto followed = (*api)->follow(
         target,
         [&](std::string_view name, std::string_view at, std::string_view text) {
@@ -72,7 +74,7 @@ int follow_run(Session& session, const std::string& id) {
       return kDone;
     }
     if (!followed && followed.error().kind == ErrorKind::kNotFound) return report(followed.error());
-    auto run = (*api)->get("/api/v1/runs/" + encoded(id));
+    auto run = (*api)->get("/api/v1/runs/" + http::encode_component(id));
     if (run) {
       const std::string status = nlohmann::json::parse(*run)["status"];
       if (status != "queued" && status != "running") return finish(session, *run);

@@ -7,6 +7,7 @@
 #include "base/time.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/terminal.hpp"
+#include "http/message.hpp"
 #include "runtime/clock.hpp"
 
 namespace provisioner::cli {
@@ -41,7 +42,7 @@ void print_object(const nlohmann::ordered_json& object, std::size_t indent) {
 
 void Query::add(std::string_view name, std::string_view value) {
   if (value.empty()) return;
-  text_ += fmt::format("{}{}={}", text_.empty() ? '?' : '&', name, encoded(value));
+  text_ += fmt::format("{}{}={}", text_.empty() ? '?' : '&', name, http::encode_component(value));
 }
 
 void show(Session& session, const std::string& target,

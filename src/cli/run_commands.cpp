@@ -11,6 +11,7 @@
 #include "cli/listing.hpp"
 #include "cli/session.hpp"
 #include "cli/terminal.hpp"
+#include "http/message.hpp"
 
 namespace provisioner::cli {
 namespace {
@@ -71,8 +72,9 @@ void add_run_commands(CLI::App& noun, Session& session) {
   auto shown = std::make_shared<std::string>();
   show_command->add_option("run", *shown, "its id")->required()->type_name("");
   add_output_option(*show_command, session);
-  show_command->callback(
-      [shown, &session] { show(session, "/api/v1/runs/" + encoded(*shown), print_fields); });
+  show_command->callback([shown, &session] {
+    show(session, "/api/v1/runs/" + http::encode_component(*shown), print_fields);
+  });
 
   auto* logs = noun.add_subcommand("logs", "print a run's log");
   auto logged = std::make_shared<std::string>();
@@ -85,7 +87,7 @@ void add_run_commands(CLI::App& noun, Session& session) {
       return;
     }
     auto api = session.api();
-    auto text = api ? (*api)->get("/api/v1/runs/" + encoded(*logged) + "/log")
+    auto text = api ? (*api)->get("/api/v1/runs/" + http::encode_component(*logged) + "/log")
                     : Result<std::string>(std::unexpected(api.error()));
     if (!text) {
       session.code = report(text.error());
@@ -100,7 +102,7 @@ void add_run_commands(CLI::App& noun, Session& session) {
   cancel->add_option("run", *cancelled, "its id")->required()->type_name("");
   add_output_option(*cancel, session);
   cancel->callback([cancelled, &session] {
-    act(session, "POST", "/api/v1/runs/" + encoded(*cancelled) + "/cancel", "",
+    act(session, "POST", "/api/v1/runs/" + http::encode_component(*cancelled) + "/cancel", "",
         [](const auto& json) {
           fmt::print("run {} is asked to stop ({})\n", text_of(json, "id"),
                      text_of(json, "status"));

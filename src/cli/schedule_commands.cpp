@@ -10,6 +10,7 @@
 #include "cli/exit_code.hpp"
 #include "cli/session.hpp"
 #include "cli/terminal.hpp"
+#include "http/message.hpp"
 #include "runtime/clock.hpp"
 #include "schedule/cron.hpp"
 #include "schedule/timeline.hpp"
@@ -104,13 +105,13 @@ Result<std::string> preview_workspace(const PreviewOptions& options, Session& se
   std::string query;
   const auto add = [&](std::string_view name, const std::string& value) {
     if (value.empty()) return;
-    query += fmt::format("{}{}={}", query.empty() ? '?' : '&', name, encoded(value));
+    query += fmt::format("{}{}={}", query.empty() ? '?' : '&', name, http::encode_component(value));
   };
   add("from", options.from);
   add("to", options.to);
   add("count", options.count == 0 ? "" : std::to_string(options.count));
-  return (*api)->get(
-      fmt::format("/api/v1/workspaces/{}/schedule{}", encoded(options.workspace), query));
+  return (*api)->get(fmt::format("/api/v1/workspaces/{}/schedule{}",
+                                 http::encode_component(options.workspace), query));
 }
 
 void print_points(const std::string& json) {

@@ -14,6 +14,7 @@
 #include "cli/listing.hpp"
 #include "cli/session.hpp"
 #include "cli/terminal.hpp"
+#include "http/message.hpp"
 
 namespace provisioner::cli {
 namespace {
@@ -27,7 +28,7 @@ struct Options {
 };
 
 std::string path_of(const std::string& workspace, std::string_view rest = "") {
-  return fmt::format("/api/v1/states/{}{}", encoded(workspace), rest);
+  return fmt::format("/api/v1/states/{}{}", http::encode_component(workspace), rest);
 }
 
 void print_versions(const std::string& json) {

@@ -45,13 +45,13 @@ Task<http::Response> TofuRelay::handle(http::Request request) {
 
 Task<http::Response> TofuRelay::pass_on(http::Request request) {
   http::Request asked;
-  asked.target = "/api/v1/backend/" + encoded(workspace_.value);
+  asked.target = "/api/v1/backend/" + http::encode_component(workspace_.value);
   if (request.method == "LOCK") {
     asked.target += "/lock";
   } else if (request.method == "UNLOCK") {
     asked.target += "/unlock";
   } else if (request.method == "POST") {
-    asked.target += "?ID=" + encoded(request.query("ID").value_or(""));
+    asked.target += "?ID=" + http::encode_component(request.query("ID").value_or(""));
   } else if (request.method != "GET") {
     co_return http::text_response(405, "not of tofu's protocol\n");
   }

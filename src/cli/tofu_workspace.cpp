@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "config/bundle.hpp"
+#include "http/message.hpp"
 #include "tofu/variables.hpp"
 
 namespace provisioner::cli {
@@ -38,7 +39,7 @@ Status write_private(const fs::path& path, std::string_view text) {
 }  // namespace
 
 Result<FetchedWorkspace> fetch_workspace(ApiClient& api, const WorkspaceName& name) {
-  const std::string path = "/api/v1/workspaces/" + encoded(name.value);
+  const std::string path = "/api/v1/workspaces/" + http::encode_component(name.value);
   const auto answer = api.get(path + "/definition");
   if (!answer) return std::unexpected(answer.error());
   FetchedWorkspace fetched;

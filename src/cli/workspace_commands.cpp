@@ -1,5 +1,5 @@
 // workspace list | show | status | plan | deploy | destroy | confirm | logs | outputs | hold |
-// release | extend | remove; validate stands in validate_command.cpp
+// release | extend | remove; validate and history stand in files of their own
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
@@ -9,16 +9,18 @@
 
 #include "cli/exit_code.hpp"
 #include "cli/follow_run.hpp"
+#include "cli/history_command.hpp"
 #include "cli/listing.hpp"
 #include "cli/session.hpp"
 #include "cli/terminal.hpp"
 #include "cli/validate_command.hpp"
+#include "http/message.hpp"
 
 namespace provisioner::cli {
 namespace {
 
 std::string path_of(const std::string& workspace, std::string_view rest = "") {
-  return fmt::format("/api/v1/workspaces/{}{}", encoded(workspace), rest);
+  return fmt::format("/api/v1/workspaces/{}{}", http::encode_component(workspace), rest);
 }
 
 std::string flags_of(const nlohmann::json& workspace) {
@@ -113,8 +115,9 @@ void add_operation(CLI::App& noun, Session& session, const char* verb, const cha
 // The log of the workspace's newest run.
 void print_logs(Session& session, const std::string& workspace, bool follow) {
   auto api = session.api();
-  auto runs = api ? (*api)->get("/api/v1/runs?limit=1&workspace=" + encoded(workspace))
-                  : Result<std::string>(std::unexpected(api.error()));
+  auto runs =
+      api ? (*api)->get("/api/v1/runs?limit=1&workspace=" + http::encode_component(workspace))
+          : Result<std::string>(std::unexpected(api.error()));
   if (!runs) {
     session.code = report(runs.error());
     return;
@@ -130,7 +133,7 @@ void print_logs(Session& session, const std::string& workspace, bool follow) {
     session.code = follow_run(session, id);
     return;
   }
-  auto text = (*api)->get("/api/v1/runs/" + encoded(id) + "/log");
+  auto text = (*api)->get("/api/v1/runs/" + http::encode_component(id) + "/log");
   if (!text) {
     session.code = report(text.error());
   } else {
@@ -267,6 +270,7 @@ void add_remove(CLI::App& noun, Session& session) {
 
 void add_workspace_commands(CLI::App& noun, Session& session) {
   add_reading_commands(noun, session);
+  add_history_command(noun, session);
   add_operation(noun, session, "plan", "show what a deploy would change");
   add_operation(noun, session, "deploy", "deploy, and follow the run");
   add_operation(noun, session, "destroy", "destroy, and follow the run");

@@ -254,6 +254,7 @@ Result<LoadedSettings> load_settings(const SettingSources& sources) {
   errors.insert(errors.end(), file.errors.begin(), file.errors.end());
   if (errors.empty()) errors = broken_relations(loaded.settings);
   if (!errors.empty()) return fail(ErrorKind::kInvalid, join(errors, "\n"));
+  for (auto& doubt : doubtful_values(loaded.settings)) loaded.warnings.push_back(std::move(doubt));
   return loaded;
 }
 

@@ -32,7 +32,6 @@ Result<std::optional<ListenAddress>> parse_listen_address(std::string_view text)
 struct Settings {
   std::filesystem::path config_dir, state_dir, log_dir, workspaces_dir;
   std::optional<ListenAddress> listen;  // absent: the unix socket only
-  std::optional<ListenAddress> metrics_listen;
   InstanceId instance_id;
   Duration change_settle{};
 
@@ -53,6 +52,7 @@ struct Settings {
   } tofu;
 
   struct {
+    std::string mode;           // "leader" or "cluster": who starts runs
     std::int64_t capacity = 0;  // runs at a time
   } execution;
 
@@ -86,10 +86,8 @@ struct Settings {
     Duration lease{}, heartbeat{}, stop_allowance{};
   } runs;
 
-  // Patterns of variable names (config/environment.hpp).
   struct {
-    std::vector<std::string> pass;       // to tofu and custom commands
-    std::vector<std::string> pass_jobs;  // to jobs
+    std::vector<std::string> pass;  // patterns of variable names (config/environment.hpp)
   } environment;
 
   struct {

@@ -27,11 +27,10 @@ Status set_path(Settings& settings, std::string_view text) {
   return {};
 }
 
-template <auto Member>
 Status set_listen(Settings& settings, std::string_view text) {
   auto address = parse_listen_address(text);
   if (!address) return std::unexpected(address.error());
-  settings.*Member = std::move(*address);
+  settings.listen = std::move(*address);
   return {};
 }
 
@@ -188,12 +187,8 @@ const SettingRow kRows[] = {
      }},
     {{"listen", "listen", "PROVISIONER_LISTEN", "127.0.0.1:8080",
       "the API: HOST:PORT, port 0 picks a free one, off leaves the unix socket alone"},
-     set_listen<&Settings::listen>,
+     set_listen,
      always<"127.0.0.1:8080">},
-    {{"metrics_listen", "metrics-listen", "PROVISIONER_METRICS_LISTEN", "127.0.0.1:9090",
-      "metrics and health for probes: HOST:PORT or off"},
-     set_listen<&Settings::metrics_listen>,
-     always<"127.0.0.1:9090">},
     {{"change_settle", "change-settle", "PROVISIONER_CHANGE_SETTLE", "5s",
       "how long a folder must be quiet before a change counts"},
      [](Settings& s, std::string_view text) {
@@ -254,6 +249,13 @@ const SettingRow kRows[] = {
        return (s.state_dir / "plugin-cache").string();
      },
      true},
+    {{"execution.mode", "execution-mode", "PROVISIONER_EXECUTION_MODE", "leader",
+      "who starts runs: leader (the one that leads) or cluster (every instance, up to its "
+      "capacity)"},
+     [](Settings& s, std::string_view text) {
+       return set_choice(s.execution.mode, text, {"leader", "cluster"});
+     },
+     always<"leader">},
     {{"execution.capacity", "execution-capacity", "PROVISIONER_EXECUTION_CAPACITY",
       "twice the cores, at least 4", "runs at a time on this instance"},
      [](Settings& s, std::string_view text) {
@@ -430,10 +432,6 @@ const SettingRow kRows[] = {
       "the daemon's variables that tofu and custom commands see, as names and patterns"},
      [](Settings& s, std::string_view text) { return set_patterns(s.environment.pass, text); },
      [](const Settings&, const SettingSources&) { return join(default_pass_patterns(), ", "); }},
-    {{"environment.pass_jobs", "environment-pass-jobs", "PROVISIONER_ENVIRONMENT_PASS_JOBS", "none",
-      "the same for jobs"},
-     [](Settings& s, std::string_view text) { return set_patterns(s.environment.pass_jobs, text); },
-     always<"">},
     {{"retention.runs", "retention-runs", "PROVISIONER_RETENTION_RUNS", "90d",
       "how long runs, their logs and the ledger of occurrences are kept"},
      [](Settings& s, std::string_view text) {
@@ -477,12 +475,6 @@ std::vector<std::string> broken_relations(const Settings& settings) {
                     format_duration(runs.lease), format_duration(runs.heartbeat),
                     format_duration(runs.stop_allowance), format_duration(needed)));
   }
-  if (settings.listen && settings.listen->port != 0 && settings.listen == settings.metrics_listen) {
-    broken.push_back(
-        fmt::format("listen and metrics_listen are both port {}: give metrics_listen another port, "
-                    "or set it to off",
-                    settings.listen->port));
-  }
   const bool is_shared = !settings.database.host.empty();
   if (settings.election.backend == "single" && is_shared) {
     broken.push_back(
@@ -506,6 +498,20 @@ std::vector<std::string> broken_relations(const Settings& settings) {
                     socket.string(), socket.string().size(), sizeof(sockaddr_un::sun_path) - 1));
   }
   return broken;
+}
+
+std::vector<std::string> doubtful_values(const Settings& settings) {
+  // tofu repeats a refused hand-over for about that long before it saves its state itself.
+  constexpr auto kHandOver = seconds(10);
+  std::vector<std::string> doubts;
+  if (settings.runs.stop_allowance < kHandOver) {
+    doubts.push_back(
+        fmt::format("runs.stop_allowance ({}) is shorter than {}: a run that loses its daemon or "
+                    "its lease may be killed before tofu has saved its last state, and what it "
+                    "made since is then unknown to the next attempt",
+                    format_duration(settings.runs.stop_allowance), format_duration(kHandOver)));
+  }
+  return doubts;
 }
 
 }  // namespace provisioner

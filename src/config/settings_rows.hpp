@@ -25,4 +25,7 @@ std::span<const SettingRow> setting_rows();
 // What must hold between values; each sentence says how to mend it.
 std::vector<std::string> broken_relations(const Settings& settings);
 
+// What may hold, and is unwise; sentences for people.
+std::vector<std::string> doubtful_values(const Settings& settings);
+
 }  // namespace provisioner

@@ -35,7 +35,6 @@ constexpr std::string_view kKnownFields[] = {"enabled",
                                              "depends_on",
                                              "on_change",
                                              "ttl",
-                                             "warn_before",
                                              "timeout",
                                              "description",
                                              "name",
@@ -171,16 +170,6 @@ void read_dependencies(const json& document, WorkspaceSpec& spec, FileProblems& 
 
 void read_times(const json& document, WorkspaceSpec& spec, FileProblems& problems) {
   spec.ttl = read_duration(document, "", "ttl", problems);
-  spec.warn_before = read_duration(document, "", "warn_before", problems);
-  if (spec.warn_before && !document.contains("ttl")) {
-    problems.warning("warn_before", "has no effect without a ttl");
-  } else if (spec.warn_before && spec.ttl && *spec.warn_before >= *spec.ttl) {
-    problems.error("warn_before",
-                   fmt::format("{} must be shorter than the ttl of {}",
-                               format_duration(*spec.warn_before), format_duration(*spec.ttl)));
-  } else if (spec.warn_before) {
-    problems.warning("warn_before", "is accepted, but this version warns nobody");
-  }
   if (const auto timeout = read_duration(document, "", "timeout", problems)) {
     if (*timeout > kLongestTimeout) {
       problems.error("timeout", "must be at most 7d");

@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "execution/preparation.hpp"
-#include "runner/launch.hpp"
 #include "runtime/first_of.hpp"
 
 namespace provisioner::execution {
@@ -50,7 +48,7 @@ Dispatcher::Dispatcher(Parts parts, DispatcherSettings settings)
           .loop = parts_.loop,
           .store = parts_.store,
           .clock = parts_.clock,
-          .offload = parts_.offload,
+          .launcher = parts_.launcher,
           .log = parts_.log,
           .state_dir = settings_.state_dir,
           .me = settings_.instance,
@@ -76,6 +74,11 @@ Task<> Dispatcher::run() {
   co_await first_of(supervisor_.run(), claim_loop());
 }
 
+void Dispatcher::set_claiming(bool claiming) {
+  claiming_ = claiming;
+  wake_.notify();
+}
+
 Task<> Dispatcher::claim_loop() {
   while (true) {
     while (claiming_ && active() < static_cast<std::size_t>(settings_.capacity)) {
@@ -87,10 +90,10 @@ Task<> Dispatcher::claim_loop() {
 
 // False when there is nothing to claim, or nobody may.
 Task<bool> Dispatcher::claim_one() {
-  const auto fence = parts_.current_fence();
-  if (!fence) co_return false;
+  const auto fence = settings_.every_instance_claims ? std::nullopt : parts_.current_fence();
+  if (!fence && !settings_.every_instance_claims) co_return false;
   const Supervisor::ClaimInHand in_hand(supervisor_);
-  auto claimed = co_await claim(*fence);
+  auto claimed = co_await claim(fence);
   if (!claimed) {
     // A stale fence only means that another leads now; it is not worth a line.
     if (!store_away_ && claimed.error().kind != ErrorKind::kFenced) {
@@ -107,7 +110,7 @@ Task<bool> Dispatcher::claim_one() {
   co_return true;
 }
 
-Task<Result<std::optional<ClaimedRun>>> Dispatcher::claim(LeaderFence fence) {
+Task<Result<std::optional<ClaimedRun>>> Dispatcher::claim(std::optional<LeaderFence> fence) {
   ClaimRequest request;
   request.instance = settings_.instance;
   request.incarnation = settings_.incarnation;
@@ -140,19 +143,11 @@ Task<Status> Dispatcher::launch(const ClaimedRun& claimed) {
   const auto directory = runner::AttemptDirectory::of(settings_.state_dir, run.workspace, run.id,
                                                       claimed.fence.attempt);
   const AttemptNote note{run.workspace, claimed.fence, claimed.base_state};
-  const auto prepared = co_await parts_.offload.run(
-      [directory, note, lock_file = claimed.lock_file, bytes = std::move(*bundle)] {
-        return prepare_attempt(directory, note, bytes, lock_file);
-      });
+  const auto prepared =
+      co_await parts_.launcher.prepare(directory, note, std::move(*bundle), claimed.lock_file);
   if (!prepared) co_return fail("preparing the working directory", prepared.error());
 
-  runner::GuardLaunch guard;
-  guard.program = settings_.runner_program;
-  guard.socket = settings_.socket;
-  guard.directory = directory.root;
-  guard.fence = claimed.fence;
-  guard.first_lease = settings_.lease;
-  const auto pid = runner::launch_guard(guard);
+  const auto pid = parts_.launcher.start_guard(directory, claimed.fence, settings_.lease);
   if (!pid) co_return std::unexpected(pid.error());
   parts_.log.info(fmt::format("started attempt {} of a {}", claimed.fence.attempt.value,
                               to_string(run.operation)),
@@ -183,8 +178,7 @@ Task<> Dispatcher::fail_attempt(const ClaimedRun& claimed, Error error) {
                              "Ended: failed: " + error.message);
   const auto directory = runner::AttemptDirectory::of(settings_.state_dir, claimed.run.workspace,
                                                       claimed.run.id, claimed.fence.attempt);
-  const auto removed =
-      co_await parts_.offload.run([directory] { return remove_attempt_directory(directory); });
+  const auto removed = co_await parts_.launcher.remove(directory);
   if (!removed) parts_.log.warning(removed.error().message, fields);
 }
 

@@ -7,11 +7,11 @@
 #include <optional>
 
 #include "base/ids.hpp"
+#include "execution/launcher.hpp"
 #include "execution/runner_api.hpp"
 #include "execution/supervisor.hpp"
 #include "execution/workspace_log.hpp"
 #include "runtime/clock.hpp"
-#include "runtime/offload.hpp"
 #include "runtime/random.hpp"
 #include "runtime/signal.hpp"
 #include "store/store.hpp"
@@ -23,9 +23,10 @@ struct DispatcherSettings {
   InstanceId instance;
   Incarnation incarnation;
   std::filesystem::path state_dir;
-  std::filesystem::path socket;          // of this daemon, where runners report
-  std::filesystem::path runner_program;  // provisioner-runner
-  std::int64_t capacity = 4;             // attempts at a time
+  std::int64_t capacity = 4;  // attempts at a time
+  // execution = "cluster": every instance claims. Else the leader alone, under the fence of its
+  // term, so that a woken ex-leader claims nothing.
+  bool every_instance_claims = false;
   Duration lease = std::chrono::seconds(150);
   Duration stop_allowance = std::chrono::seconds(40);
 };
@@ -40,11 +41,11 @@ class Dispatcher {
     Store& store;
     Clock& clock;
     Random& random;
-    Offload& offload;
+    Launcher& launcher;
     WorkspaceLog& workspace_log;
     RunnerApi& runner_api;
     Logger log;
-    CurrentFence current_fence;  // claims are made with it, and only while there is one
+    CurrentFence current_fence;
   };
   Dispatcher(Parts parts, DispatcherSettings settings);
 
@@ -53,8 +54,9 @@ class Dispatcher {
   // main thread's loop.
   Task<> run();
 
-  // No further claims; what runs is still supervised. A claim in hand is completed.
-  void stop_claiming() { claiming_ = false; }
+  // While false there are no further claims; what runs is still supervised, and a claim in hand is
+  // completed.
+  void set_claiming(bool claiming);
 
   // Attempts of this instance that are running, or being started.
   std::size_t active() const { return supervisor_.active() + starting_; }
@@ -62,7 +64,7 @@ class Dispatcher {
  private:
   Task<> claim_loop();
   Task<bool> claim_one();
-  Task<Result<std::optional<ClaimedRun>>> claim(LeaderFence fence);
+  Task<Result<std::optional<ClaimedRun>>> claim(std::optional<LeaderFence> fence);
   Task<> start(ClaimedRun claimed);
   Task<Status> launch(const ClaimedRun& claimed);
   Task<> fail_attempt(const ClaimedRun& claimed, Error error);

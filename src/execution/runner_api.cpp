@@ -109,8 +109,12 @@ Task<http::Response> RunnerApi::handle(http::Request request) {
   auto fence = runner::parse_authorization(request.header("Authorization"));
   if (!fence) co_return refusal(fence.error());
   const std::string path = request.path();
-  const std::string& method = request.method;
-  if (path == runner::kStatePath) co_return co_await state(std::move(*fence), std::move(request));
+  const std::string method = request.method;
+  if (path == runner::kStatePath) {
+    auto response = co_await state(*fence, std::move(request));
+    if (method != "GET") log_if_fenced(*fence, method, response);
+    co_return response;
+  }
   if (method == "GET" && path == runner::kWatchPath) {
     co_return co_await watch(std::move(*fence), std::move(request));
   }
@@ -271,6 +275,21 @@ Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {
     if (*claimed) log_end((*claimed)->run, *result);
   }
   co_return answer(finished, 204);
+}
+
+// Somebody who thought that he may write: a runner that slept through its lease, for example.
+void RunnerApi::log_if_fenced(const AttemptFence& fence, const std::string& method,
+                              const http::Response& response) const {
+  if (response.status != runner::status_of(ErrorKind::kFenced)) return;
+  const Error error = runner::error_of(response.status, response.body);
+  if (error.kind != ErrorKind::kFenced) return;
+  parts_.log.warning(
+      fmt::format("refused to {} a state for an attempt that is over: {}",
+                  method == "POST"   ? "write"
+                  : method == "LOCK" ? "lock"
+                                     : "unlock",
+                  error.message),
+      {{"run_id", fence.run.value}, {"attempt", std::to_string(fence.attempt.value)}});
 }
 
 void RunnerApi::log_end(const Run& run, const AttemptResult& result) const {

@@ -66,6 +66,8 @@ class RunnerApi {
   Task<http::Response> state(AttemptFence fence, http::Request request);
   Task<http::Response> recover(AttemptFence fence, std::string body);
   Task<http::Response> finish(AttemptFence fence, std::string body);
+  void log_if_fenced(const AttemptFence& fence, const std::string& method,
+                     const http::Response& response) const;
   void log_end(const Run& run, const AttemptResult& result) const;
 
   Task<> tee(const AttemptFence& fence, std::int64_t offset, std::string text);

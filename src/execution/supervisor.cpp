@@ -24,13 +24,12 @@ WorkspaceName workspace_of(const runner::AttemptDirectory& directory) {
 
 Supervisor::Supervisor(Parts parts)
     : parts_(std::move(parts)),
-      here_(this_habitat()),
+      here_(parts_.launcher.habitat()),
       leases_(parts_.lease + kLeaseMargin),
       wake_(parts_.loop) {}
 
 Task<> Supervisor::start() {
-  const auto directories =
-      co_await parts_.offload.run([this] { return find_attempt_directories(parts_.state_dir); });
+  const auto directories = co_await parts_.launcher.find_directories();
   while (!co_await look()) co_await parts_.clock.sleep_for(kLookAgain);
   co_await sweep_orphans(directories);
 }
@@ -45,7 +44,7 @@ Task<> Supervisor::run() {
 
 Status Supervisor::watch(const RunId& run, Attempt attempt, const WorkspaceName& workspace,
                          pid_t guard) {
-  auto process = GuardWatch::open(parts_.loop, guard, std::nullopt, [this] { wake_.notify(); });
+  auto process = parts_.launcher.watch_guard(guard, std::nullopt, [this] { wake_.notify(); });
   if (!process) return std::unexpected(process.error());
   guards_.insert_or_assign(
       Key(run, attempt),
@@ -124,7 +123,7 @@ AdoptionVerdict Supervisor::judge_row(const AttemptRow& row, bool lease_expired)
   if (!facts.in_hand && row.instance == parts_.me && row.process) {
     const auto pid = static_cast<pid_t>(row.process->guard_pid);
     auto process =
-        GuardWatch::open(parts_.loop, pid, row.process->guard_start, [this] { wake_.notify(); });
+        parts_.launcher.watch_guard(pid, row.process->guard_start, [this] { wake_.notify(); });
     facts.guard = process                                        ? GuardState::kAlive
                   : process.error().kind == ErrorKind::kNotFound ? GuardState::kDead
                                                                  : GuardState::kUnknown;
@@ -141,8 +140,8 @@ AdoptionVerdict Supervisor::judge_row(const AttemptRow& row, bool lease_expired)
 Task<bool> Supervisor::end(AttemptRow row, AdoptionVerdict verdict, bool lease_expired) {
   if (verdict.action == AdoptionAction::kEnd) {
     if (row.process && !lease_expired && co_await is_stopping(row)) co_return false;
-    const auto killed = co_await parts_.offload.run(
-        [row] { return kill_process_set(row.run, row.attempt, kKillPatience); });
+    const auto killed =
+        co_await parts_.launcher.kill_process_set(row.run, row.attempt, kKillPatience);
     if (!killed) {
       parts_.log.error("cannot prove an attempt dead: " + killed.error().message, fields_of(row));
       ++unwatched_;
@@ -166,9 +165,7 @@ Task<bool> Supervisor::end(AttemptRow row, AdoptionVerdict verdict, bool lease_e
 
 // A process set without its guard is not killed at once: SIGKILL would cost tofu's last state.
 Task<bool> Supervisor::is_stopping(AttemptRow row) {
-  const bool empty =
-      co_await parts_.offload.run([row] { return is_process_set_empty(row.run, row.attempt); });
-  if (empty) co_return false;
+  if (co_await parts_.launcher.is_process_set_empty(row.run, row.attempt)) co_return false;
   const auto now = parts_.clock.boot_now();
   const auto [patience, fresh] =
       patience_.try_emplace(Key(row.run, row.attempt), now + parts_.stop_allowance);
@@ -185,7 +182,7 @@ Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict) {
   interruption.reason = verdict.reason;
   Leftovers left;
   if (verdict.action == AdoptionAction::kEnd) {
-    left = co_await parts_.offload.run([directory] { return read_leftovers(directory); });
+    left = co_await parts_.launcher.read_leftovers(directory);
     if (!left.last_words.empty()) interruption.reason += ": " + left.last_words;
     if (left.note) {
       const auto delivered = co_await deliver_log(parts_.store, left.note->fence, directory.log());
@@ -215,13 +212,15 @@ Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict) {
   parts_.interrupted(row, outcome->sentence);
   if (verdict.action != AdoptionAction::kEnd) co_return Status();
 
-  const auto removed = co_await parts_.offload.run([this, row, directory, left]() -> Status {
-    if (left.unreadable.empty()) return remove_attempt_directory(directory);
-    const auto kept = keep_apart(parts_.state_dir, row.workspace, directory);
-    return kept ? Status() : std::unexpected(kept.error());
-  });
+  Status cleared;
+  if (left.unreadable.empty()) {
+    cleared = co_await parts_.launcher.remove(directory);
+  } else if (const auto kept = co_await parts_.launcher.keep_apart(row.workspace, directory);
+             !kept) {
+    cleared = std::unexpected(kept.error());
+  }
   // The attempt is ended all the same; the sweep at the next start comes back to it.
-  if (!removed) parts_.log.warning(removed.error().message, fields_of(row));
+  if (!cleared) parts_.log.warning(cleared.error().message, fields_of(row));
   co_return Status();
 }
 
@@ -229,15 +228,13 @@ Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict) {
 // after all (the attempt was fenced while tofu worked) is kept for a person.
 Task<> Supervisor::tidy(runner::AttemptDirectory directory, WorkspaceName workspace) {
   const LogFields fields = {{"workspace", workspace.value}, {"directory", directory.root.string()}};
-  const auto left = co_await parts_.offload.run([directory] { return read_leftovers(directory); });
+  const auto left = co_await parts_.launcher.read_leftovers(directory);
   if (left.states.empty() && left.unreadable.empty()) {
-    const auto removed =
-        co_await parts_.offload.run([directory] { return remove_attempt_directory(directory); });
+    const auto removed = co_await parts_.launcher.remove(directory);
     if (!removed) parts_.log.warning(removed.error().message, fields);
     co_return;
   }
-  const auto kept = co_await parts_.offload.run(
-      [this, workspace, directory] { return keep_apart(parts_.state_dir, workspace, directory); });
+  const auto kept = co_await parts_.launcher.keep_apart(workspace, directory);
   if (!kept) {
     parts_.log.error(kept.error().message, fields);
     co_return;
@@ -255,14 +252,13 @@ Task<> Supervisor::tidy(runner::AttemptDirectory directory, WorkspaceName worksp
 // Directories of attempts that ended while no daemon looked. Their processes may still live.
 Task<> Supervisor::sweep_orphans(std::vector<runner::AttemptDirectory> directories) {
   for (const auto& directory : directories) {
-    const auto note =
-        co_await parts_.offload.run([directory] { return read_attempt_note(directory); });
+    const auto note = co_await parts_.launcher.read_note(directory);
     // Without a note nothing was started yet.
     if (note) {
       const Key key(note->fence.run, note->fence.attempt);
       if (std::ranges::find(running_, key) != running_.end()) continue;
-      const auto killed = co_await parts_.offload.run(
-          [key] { return kill_process_set(key.first, key.second, kKillPatience); });
+      const auto killed =
+          co_await parts_.launcher.kill_process_set(key.first, key.second, kKillPatience);
       if (!killed) {
         parts_.log.error("an ended attempt lives on: " + killed.error().message);
         continue;

@@ -11,11 +11,9 @@
 #include <utility>
 
 #include "execution/adoption.hpp"
-#include "execution/guard_watch.hpp"
+#include "execution/launcher.hpp"
 #include "execution/lease_observer.hpp"
-#include "execution/recovery.hpp"
 #include "runtime/clock.hpp"
-#include "runtime/offload.hpp"
 #include "runtime/signal.hpp"
 #include "store/store.hpp"
 #include "telemetry/log.hpp"
@@ -34,7 +32,7 @@ class Supervisor {
     boost::asio::any_io_executor loop;
     Store& store;
     Clock& clock;
-    Offload& offload;
+    Launcher& launcher;
     Logger log;
     std::filesystem::path state_dir;
     InstanceId me;

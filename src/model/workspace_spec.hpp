@@ -54,7 +54,6 @@ struct WorkspaceSpec {
   std::vector<WorkspaceName> depends_on;
   OnChange on_change = OnChange::kRedeploy;
   std::optional<Duration> ttl;
-  std::optional<Duration> warn_before;
   Duration timeout = std::chrono::minutes(60);
   std::string description;
   std::vector<std::string> tags;

@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 
 #include "runner/guard_line.hpp"
+#include "runner/say.hpp"
 
 namespace provisioner::runner {
 namespace {
@@ -36,7 +37,7 @@ AttemptLife::AttemptLife(Parts parts)
 
 void AttemptLife::begin() {
   parts_.course.on_stop([this] {
-    fmt::print(stderr, "runner: stopping: {}\n", sentence_of(*parts_.course.cause()));
+    say(fmt::format("stopping: {}", sentence_of(*parts_.course.cause())));
     tell_guard(parts_.guard_line, {GuardRecord::Kind::kStopping, 0});
     asio::co_spawn(parts_.loop, kill_when_time_is_up(), asio::detached);
   });
@@ -98,7 +99,7 @@ Task<> AttemptLife::keep_time() {
 
 Task<> AttemptLife::kill_when_time_is_up() {
   co_await parts_.clock.sleep_until(parts_.course.kill_at());
-  fmt::print(stderr, "runner: killing what has not stopped\n");
+  say("killing what has not stopped");
   co_await end_the_others();
 }
 
@@ -168,7 +169,7 @@ Task<> AttemptLife::ship_log() {
     if (answer) {
       shipped_ = end;
     } else if (!may_pass(answer.error().kind)) {
-      fmt::print(stderr, "runner: the daemon refuses the log: {}\n", answer.error().message);
+      say(fmt::format("the daemon refuses the log: {}", answer.error().message));
       cannot_ship_ = true;
       if (answer.error().kind == ErrorKind::kFenced) stop(StopCause::kFenced);
     }

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "runner/say.hpp"
+
 namespace provisioner::runner {
 namespace {
 
@@ -70,7 +72,7 @@ void LogSpool::write(std::string_view text) {
     if (written < 0 && errno == EINTR) continue;
     if (written < 0) {
       // A full disk costs the log, not the run.
-      fmt::print(stderr, "runner: cannot write {}: error {}\n", path_.string(), errno);
+      say(fmt::format("cannot write {}: error {}", path_.string(), errno));
       cut_ = true;
       return;
     }

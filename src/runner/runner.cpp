@@ -22,6 +22,7 @@
 #include "runner/process.hpp"
 #include "runner/process_set.hpp"
 #include "runner/protocol.hpp"
+#include "runner/say.hpp"
 #include "runner/state_relay.hpp"
 #include "runner/steps.hpp"
 #include "runner/stop.hpp"
@@ -107,7 +108,7 @@ Task<int> Runner::run() {
 
   const auto assignment = co_await register_attempt();
   if (!assignment) {
-    fmt::print(stderr, "runner: not registered: {}\n", assignment.error().message);
+    say(fmt::format("not registered: {}", assignment.error().message));
     life_.finished();
     co_return 1;
   }
@@ -215,7 +216,7 @@ Task<AttemptResult> Runner::work(const Assignment& assignment, LogSpool& log) {
   co_await life_.end_the_others();
   if (course_.fenced()) co_return result;  // the cache belongs to the next attempt
   if (auto kept = steps.cache().keep(steps.initialised()); !kept) {
-    fmt::print(stderr, "runner: {}\n", kept.error().message);
+    say(kept.error().message);
   }
   co_return result;
 }
@@ -236,7 +237,7 @@ Task<> Runner::hand_over_states() {
       co_return;
     }
     if (!answer) {
-      fmt::print(stderr, "runner: state {}: {}\n", path.string(), answer.error().message);
+      say(fmt::format("state {}: {}", path.string(), answer.error().message));
       log_->append(fmt::format("The state in {} did not go over to the store as it is: {}",
                                path.filename().string(), answer.error().message));
     }
@@ -250,7 +251,7 @@ Task<bool> Runner::report(AttemptResult result) {
   const auto answer = co_await daemon_.insist({"POST", std::string(kFinishPath), encode(result)},
                                               [this] { return course_.deadline(); });
   if (answer) co_return true;
-  fmt::print(stderr, "runner: the result was not accepted: {}\n", answer.error().message);
+  say(fmt::format("the result was not accepted: {}", answer.error().message));
   co_return false;
 }
 
@@ -275,7 +276,7 @@ int run_runner(RunnerOptions options) {
     });
     loop.run();
   } catch (const std::exception& error) {
-    fmt::print(stderr, "runner: a bug: {}\n", error.what());
+    say(fmt::format("a bug: {}", error.what()));
     return 1;
   }
   return code;

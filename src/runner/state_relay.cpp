@@ -4,28 +4,11 @@
 
 #include <nlohmann/json.hpp>
 
+#include "http/message.hpp"
 #include "runner/protocol.hpp"
+#include "runner/say.hpp"
 
 namespace provisioner::runner {
-namespace {
-
-// Characters that a query may hold as they are; tofu's lock ids are UUIDs, a person's may be not.
-std::string percent_encoded(std::string_view text) {
-  std::string encoded;
-  for (const char c : text) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_' || c == '.' || c == '~';
-    if (plain) {
-      encoded += c;
-    } else {
-      encoded += fmt::format("%{:02X}", static_cast<unsigned char>(c));
-    }
-  }
-  return encoded;
-}
-
-}  // namespace
-
 StateRelay::StateRelay(Parts parts)
     : parts_(std::move(parts)), password_(parts_.random.claim_id().value) {
   parts_.course.on_stop([this] { patience_ = tofu::Patience::kStopping; });
@@ -100,9 +83,10 @@ Task<Status> StateRelay::write(std::string lock_id, std::string body) {
   const auto spooled = parts_.directory.state(++writes_);
   const Status on_disk =
       co_await parts_.offload.run([&spooled, &body] { return write_durably(spooled, body); });
-  if (!on_disk) fmt::print(stderr, "runner: {}\n", on_disk.error().message);
+  if (!on_disk) say(on_disk.error().message);
   auto answer = co_await forward(
-      {"POST", fmt::format("{}?ID={}", kStatePath, percent_encoded(lock_id)), std::move(body)});
+      {"POST", fmt::format("{}?ID={}", kStatePath, http::encode_component(lock_id)),
+       std::move(body)});
   if (!answer) co_return std::unexpected(answer.error());
   std::error_code a_leftover_is_identical_content;
   std::filesystem::remove(spooled, a_leftover_is_identical_content);

@@ -145,6 +145,14 @@ Task<Reply> deploy_or_plan(Services& services, const Call& call,
   if (!body) co_return std::unexpected(body.error());
   const auto row = co_await find_workspace(services, call);
   if (!row) co_return std::unexpected(row.error());
+  if (row->detached && operation == Operation::kDeploy) {
+    co_return refuse(
+        409, "workspace_detached",
+        fmt::format("workspace {0} is detached: its folder has vanished, and nothing new is "
+                    "deployed of it. Put the folder back, or end it with `workspace remove {0} "
+                    "--destroy`",
+                    row->name.value));
+  }
   const auto run = co_await queue_deploy(services, call, *row, *body, operation);
   if (!run) co_return std::unexpected(run.error());
   co_return accepted(*run);

@@ -49,6 +49,11 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/api/v1/backend/{workspace}/lock", kAdmin, "backend.lock", lock_backend},
     {"POST", "/api/v1/backend/{workspace}/unlock", kAdmin, "backend.unlock", unlock_backend},
     {"GET", "/api/v1/cluster", kViewer, "", show_cluster},
+    {"POST", "/api/v1/cluster/transfer", kAdmin, "cluster.transfer", transfer_leadership},
+    {"GET", "/api/v1/cluster/events", kViewer, "", list_cluster_events},
+    {"POST", "/api/v1/cluster/instances/{instance}/drain", kAdmin, "cluster.drain", drain_instance},
+    {"DELETE", "/api/v1/cluster/instances/{instance}/drain", kAdmin, "cluster.undrain",
+     undrain_instance},
     {"GET", "/api/v1/leadership", kViewer, "", show_leadership},
     {"POST", "/api/v1/reload", kOperator, "config.reload", reload_configuration},
 });

@@ -16,6 +16,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "model/api_token.hpp"
 #include "model/leadership.hpp"
 #include "model/occurrence.hpp"
 #include "model/run.hpp"
@@ -35,6 +36,10 @@ struct Publication {
   std::string template_name;
   std::string description;
   std::string changed_by;  // "instance host-1", "uid:0"
+  // Whose copy of the folder this is. An instance is heard only when it says something else than it
+  // said last, so that a stale copy never comes back; the newest report wins. "" = a person's own
+  // word, which always counts.
+  InstanceId instance;
   // Where the cursor of a workspace that the store never saw starts; a known one whose schedule
   // changed starts at `now`, one whose schedule did not change keeps its cursor.
   Instant first_cursor;
@@ -46,6 +51,17 @@ struct ScheduleCursor {
   Instant cursor;  // occurrences up to and including it are in the ledger
   std::int64_t config_version = 0;
 };
+
+// What an instance said last about a folder.
+struct Report {
+  InstanceId instance;
+  WorkspaceName workspace;
+  std::string content;  // content_of() the definition; "" = the folder has vanished there
+  Instant reported_at;
+};
+
+// Names everything that a definition says.
+std::string content_of(const Definition& definition);
 
 struct ConfigChange {
   WorkspaceName workspace;
@@ -151,8 +167,14 @@ struct AuditEvent {
   std::string outcome;  // "accepted", "refused: ..."
 };
 
+struct AuditFilter {
+  std::string action_prefix;  // "cluster." = only those; "" = all
+  int limit = 100;            // newest first
+};
+
 struct RetentionPolicy {
-  Duration runs = std::chrono::hours(24 * 90);  // runs with their logs, and the ledger
+  // Runs with their logs, the ledger, and tokens that are revoked or expired.
+  Duration runs = std::chrono::hours(24 * 90);
   Duration state_versions = std::chrono::hours(24 * 30);
   std::int64_t least_state_versions = 50;
 };
@@ -186,17 +208,32 @@ class Store {
                                               Instant now) = 0;
   virtual Task<Status> resign(LeaderFence fence, Instant now) = 0;
 
-  virtual Task<Status> beat_instance(Instance instance) = 0;  // insert or update by id
+  // Asks the leader to resign in favour of `to` (empty = anyone else). kConflict while nobody leads
+  // or when `to` does. A later wish replaces an earlier one.
+  virtual Task<Result<Leadership>> request_transfer(std::string id, InstanceId to, Instant now) = 0;
+
+  // Whoever enters takes the row of its id; who beats keeps it: kConflict when another incarnation
+  // has entered since. Both return the row, whose `draining` only set_draining() changes.
+  virtual Task<Result<Instance>> enter_instance(Instance instance) = 0;
+  virtual Task<Result<Instance>> beat_instance(Instance instance) = 0;
+  virtual Task<Result<Instance>> set_draining(InstanceId id, bool draining) = 0;  // kNotFound
   virtual Task<Result<std::vector<Instance>>> instances() = 0;
 
   // Settings of the whole cluster, e.g. "timezone". Returns the value that holds afterwards: the
   // first writer's.
   virtual Task<Result<std::string>> setting_or_insert(std::string key, std::string value) = 0;
 
-  // Configuration. `publish` of what is already current changes nothing and returns the row; it
-  // ends a detachment. The bundle must have been put before (kInvalid else).
+  // What the store takes for now. A host whose clock differs from it does not plan.
+  virtual Task<Result<Instant>> clock() = 0;
+
+  // Configuration. `publish` of what is already current, or of what its instance said last, changes
+  // nothing and returns the row; it ends a detachment. The bundle must have been put before
+  // (kInvalid else).
   virtual Task<Result<Workspace>> publish(Publication publication, Instant now) = 0;
-  virtual Task<Status> detach(WorkspaceName workspace, std::string by, Instant now) = 0;
+  // The folder has vanished at `instance`: counts only if that instance had it. Empty = a person.
+  virtual Task<Status> detach(WorkspaceName workspace, InstanceId instance, std::string by,
+                              Instant now) = 0;
+  virtual Task<Result<std::vector<Report>>> reports() = 0;  // of every instance
   virtual Task<Status> put_bundle(BundleHash hash, std::string content) = 0;
   virtual Task<Result<std::string>> bundle(BundleHash hash) = 0;  // kNotFound
   virtual Task<Result<std::vector<ConfigChange>>> config_changes(WorkspaceName workspace,
@@ -276,7 +313,19 @@ class Store {
   // The .terraform.lock.hcl that the workspace's attempts left; "" = none, or no such workspace.
   virtual Task<Result<std::string>> lock_file(WorkspaceName workspace) = 0;
 
+  // Tokens of the API. Lookups return revoked and expired ones too, so that a refusal can say
+  // which. insert_token: kConflict when a token of that name is not revoked, or id or hash are in
+  // use.
+  virtual Task<Status> insert_token(ApiToken token) = 0;
+  virtual Task<Result<std::vector<ApiToken>>> tokens() = 0;            // newest first
+  virtual Task<Result<ApiToken>> token_by_hash(std::string hash) = 0;  // kNotFound
+  // Returns the row as it is afterwards; of a revoked one unchanged. kNotFound.
+  virtual Task<Result<ApiToken>> revoke_token(TokenId id, std::string by, Instant now) = 0;
+  // Moves last_used_at forward, never back. An unknown id is ok: it may have been pruned.
+  virtual Task<Status> touch_token(TokenId id, Instant now) = 0;
+
   virtual Task<Status> audit(AuditEvent event) = 0;
+  virtual Task<Result<std::vector<AuditEvent>>> audit_events(AuditFilter filter) = 0;
   virtual Task<Result<PruneReport>> prune(RetentionPolicy policy, Instant now) = 0;
 };
 

@@ -2,24 +2,16 @@
 #pragma once
 
 #include <optional>
-#include <string>
-#include <vector>
 
 #include "store/postgres/transaction.hpp"
+#include "store/run_rows.hpp"
 
 namespace provisioner::postgres {
 
-// What the store alone knows of an attempt, beside the row that it shows.
-struct StoredAttempt {
-  AttemptRow row;
-  std::string claim_hash;
-  std::int64_t base_state = 0;
-};
+// Queue. The second holds the row, too: heartbeats do not hold the workspace of their run.
+Transaction::Answer ask_attempt(Transaction& tx, const RunId& run, Attempt attempt);
+Transaction::Answer lock_attempt(Transaction& tx, const RunId& run, Attempt attempt);
 
-// What is stored of a claim id, and found by.
-std::string hash_of(const ClaimId& claim);
-
-Task<std::optional<StoredAttempt>> find_attempt(Transaction& tx, const RunId& run, Attempt attempt);
-Task<std::optional<StoredAttempt>> find_attempt(Transaction& tx, const ClaimId& claim);
+std::optional<StoredAttempt> one_attempt(const Rows& rows);
 
 }  // namespace provisioner::postgres

@@ -2,20 +2,27 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace provisioner::postgres {
 namespace {
 
 // A call repeats its transaction this often; its caller knows better how long it may go on.
 constexpr int kMostTries = 4;
 
+bool is_resignation(const Change& change) {
+  return change.topic == Change::Topic::kLeadership && change.key.empty();
+}
+
 }  // namespace
 
 Task<Try> try_once(const Calls& calls, std::function<Task<bool>(Transaction&)> work,
-                   BootInstant deadline) {
+                   const Deadlines& deadlines) {
   Try outcome;
+  bool resigned = false;
   try {
-    auto lease = co_await calls.pool->acquire(deadline);
-    Transaction tx(*calls.pool, *lease, deadline);
+    auto lease = co_await calls.pool->acquire(deadlines.call);
+    Transaction tx(*calls.pool, *lease, deadlines);
     bool keep = false;
     try {
       keep = co_await work(tx);
@@ -28,14 +35,14 @@ Task<Try> try_once(const Calls& calls, std::function<Task<bool>(Transaction&)> w
       outcome.failure = error;
       outcome.verdict = judge(error.sqlstate(), tx.progress());
     }
-    if (keep) {
-      if (!tx.changes().empty()) {
-        calls.notifications->tell({.xid = tx.xid(), .changes = std::move(tx.changes())});
-      }
-    } else if (outcome.failure && outcome.verdict != Verdict::kRetry &&
-               outcome.verdict != Verdict::kFail) {
+    if (keep && !tx.changes().empty()) {
+      resigned = std::ranges::any_of(tx.changes(), is_resignation);
+      calls.notifications->tell({.xid = tx.xid(), .changes = std::move(tx.changes())});
+    }
+    if (outcome.failure && outcome.verdict != Verdict::kRetry &&
+        outcome.verdict != Verdict::kFail) {
       lease.throw_away();
-    } else {
+    } else if (!keep) {
       co_await tx.rollback();
     }
   } catch (const SqlError& error) {
@@ -45,6 +52,8 @@ Task<Try> try_once(const Calls& calls, std::function<Task<bool>(Transaction&)> w
       outcome.verdict = Verdict::kFail;
     }
   }
+  // The stand-bys wait for it, and the daemon may end with this call.
+  if (resigned) co_await calls.notifications->delivered();
   co_return outcome;
 }
 

@@ -26,6 +26,11 @@ struct Calls {
 template <typename T>
 using Work = std::function<Task<Result<T>>(Transaction&)>;
 
+// How long a call may take with all its repetitions, and each of its round trips.
+struct Patience {
+  Duration call{}, round_trip{};
+};
+
 // One try of a call.
 struct Try {
   std::optional<Error> refusal;  // foreseen: the answer
@@ -36,7 +41,7 @@ struct Try {
 // Runs `work` in a transaction of a pooled connection, and commits when it says so; else nothing is
 // kept.
 Task<Try> try_once(const Calls& calls, std::function<Task<bool>(Transaction&)> work,
-                   BootInstant deadline);
+                   const Deadlines& deadlines);
 
 // Whether to try again after a failure; waits before.
 class Repetition {
@@ -57,10 +62,10 @@ class Repetition {
 Error error_of(const Try& last);
 
 template <typename T>
-Task<Result<T>> run_call(Calls calls, Work<T> work) {
-  const BootInstant deadline =
-      calls.pool->clock().boot_now() + calls.pool->settings().call_deadline;
-  Repetition repetition(*calls.pool, deadline);
+Task<Result<T>> run_call(Calls calls, Work<T> work, Patience patience) {
+  const Deadlines deadlines{.call = calls.pool->clock().boot_now() + patience.call,
+                            .round_trip = patience.round_trip};
+  Repetition repetition(*calls.pool, deadlines.call);
   for (;;) {
     std::optional<Result<T>> answer;
     const Try last = co_await try_once(
@@ -69,7 +74,7 @@ Task<Result<T>> run_call(Calls calls, Work<T> work) {
           answer = co_await work(tx);
           co_return answer->has_value();
         },
-        deadline);
+        deadlines);
     if (last.refusal) co_return std::unexpected(*last.refusal);
     if (!last.failure) co_return *std::move(answer);
     if (!co_await repetition.again(last)) co_return std::unexpected(error_of(last));
@@ -78,10 +83,10 @@ Task<Result<T>> run_call(Calls calls, Work<T> work) {
 
 // A cancelled caller gets its answer all the same: what was asked happens.
 template <typename T>
-Task<Result<T>> call(Calls calls, Work<T> work) {
+Task<Result<T>> call(Calls calls, Work<T> work, Patience patience) {
   const auto loop = calls.pool->loop();
   co_return co_await boost::asio::co_spawn(
-      loop, run_call<T>(std::move(calls), std::move(work)),
+      loop, run_call<T>(std::move(calls), std::move(work), patience),
       boost::asio::bind_cancellation_slot(boost::asio::cancellation_slot(),
                                           boost::asio::use_awaitable));
 }

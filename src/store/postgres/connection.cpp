@@ -47,7 +47,7 @@ std::string tidy(std::string_view message) {
 
 // The SQLSTATE in a verbose message: a failed login has no result to ask for it.
 std::string sqlstate_in(const std::string& message) {
-  static const std::regex pattern(R"(:\s+([0-9A-Z]{5}): )");
+  static const std::regex pattern(R"(:\s+(?=[A-Z]*[0-9])([0-9A-Z]{5}): )");
   std::smatch match;
   return std::regex_search(message, match, pattern) ? match[1].str() : "";
 }
@@ -64,7 +64,7 @@ ErrorKind kind_of(std::string_view sqlstate) {
   if (sqlstate.starts_with("58")) return ErrorKind::kIo;       // system error
   if (sqlstate.starts_with("XX")) return ErrorKind::kCorrupt;  // damaged
   if (sqlstate.starts_with("54")) return ErrorKind::kInvalid;  // too large
-  for (const std::string_view away : {"08", "25", "40", "53", "55", "57"}) {
+  for (const std::string_view away : {"08", "25006", "25P03", "40", "53", "55", "57"}) {
     if (sqlstate.starts_with(away)) return ErrorKind::kUnavailable;
   }
   return ErrorKind::kInternal;

@@ -4,6 +4,8 @@
 
 #include <optional>
 
+#include "store/cluster_rows.hpp"
+
 namespace provisioner::postgres {
 namespace {
 
@@ -13,8 +15,8 @@ constexpr std::string_view kScheduler = "scheduler";
 constexpr std::string_view kLockTimeout = "55P03";
 
 constexpr std::string_view kLeader =
-    "SELECT term, claim_id, leader_id, claimed_at, timeline = present_timeline() FROM "
-    "leader_election WHERE id = $1";
+    "SELECT term, claim_id, leader_id, claimed_at, timeline = present_timeline(), transfer_id, "
+    "transfer_from, transfer_to FROM leader_election WHERE id = $1";
 
 struct Present {
   Leadership leadership;
@@ -27,8 +29,12 @@ Present read_leader(const Rows& rows) {
   Present present;
   present.leadership = {.fence = {.term = row.as<Term>(), .claim = row.as<ClaimId>()},
                         .leader = row.as<InstanceId>(),
-                        .claimed_at = row.instant()};
+                        .claimed_at = row.instant(),
+                        .transfer = {}};
   present.on_present_timeline = row.boolean();
+  TransferRequest transfer{
+      .id = row.text(), .from = row.as<InstanceId>(), .to = row.as<InstanceId>()};
+  if (!transfer.id.empty()) present.leadership.transfer = std::move(transfer);
   return present;
 }
 
@@ -81,7 +87,8 @@ Task<Result<Leadership>> claim_term(Transaction& tx, const LeaderFence& seen, co
       "claim_id, claimed_at, timeline) VALUES ($1, $2, '-infinity', $3, $4 + 1, $5, $3, "
       "present_timeline()) ON CONFLICT (id) DO UPDATE SET leader_id = excluded.leader_id, "
       "updated_at = excluded.updated_at, term = excluded.term, claim_id = excluded.claim_id, "
-      "claimed_at = excluded.claimed_at, timeline = excluded.timeline WHERE present.term = $4 AND "
+      "claimed_at = excluded.claimed_at, timeline = excluded.timeline, transfer_id = '', "
+      "transfer_from = '', transfer_to = '' WHERE present.term = $4 AND "
       "present.claim_id = $6",
       kScheduler, me, now, seen.term, fresh, seen.claim);
   Rows claimed;
@@ -99,8 +106,10 @@ Task<Result<Leadership>> claim_term(Transaction& tx, const LeaderFence& seen, co
   }
   if (claimed.changed() != 1) co_return std::unexpected(lost);
   tx.announce(Change::Topic::kLeadership, me.value);
-  co_return Leadership{
-      .fence = {.term = seen.term.next(), .claim = fresh}, .leader = me, .claimed_at = now};
+  co_return Leadership{.fence = {.term = seen.term.next(), .claim = fresh},
+                       .leader = me,
+                       .claimed_at = now,
+                       .transfer = {}};
 }
 
 Task<Status> resign(Transaction& tx, const LeaderFence& fence, Instant now) {
@@ -115,6 +124,21 @@ Task<Status> resign(Transaction& tx, const LeaderFence& fence, Instant now) {
   }
   tx.announce(Change::Topic::kLeadership, "");
   co_return Status();
+}
+
+Task<Result<Leadership>> request_transfer(Transaction& tx, const std::string& id,
+                                          const InstanceId& to, Instant now) {
+  const Rows locked = co_await tx.locked(fmt::format("{} FOR UPDATE", kLeader), kScheduler);
+  const Leadership present = read_leader(locked).leadership;
+  if (auto granted = check_transfer(present, to); !granted) {
+    co_return std::unexpected(granted.error());
+  }
+  tx.send(
+      "UPDATE leader_election SET transfer_id = $2, transfer_from = leader_id, transfer_to = $3, "
+      "updated_at = $4 WHERE id = $1",
+      kScheduler, id, to, now);
+  tx.announce(Change::Topic::kLeadership, present.leader.value);
+  co_return co_await leadership(tx);
 }
 
 Task<Status> check_leader(Transaction& tx, const LeaderFence& fence) {

@@ -8,6 +8,8 @@ namespace provisioner::postgres {
 Task<Result<Leadership>> leadership(Transaction& tx);
 Task<Result<Leadership>> claim_term(Transaction& tx, const LeaderFence& seen, const ClaimId& fresh,
                                     const InstanceId& me, Instant now);
+Task<Result<Leadership>> request_transfer(Transaction& tx, const std::string& id,
+                                          const InstanceId& to, Instant now);
 Task<Status> resign(Transaction& tx, const LeaderFence& fence, Instant now);
 
 // kFenced unless (term, claim) is the row's own (I2). One round trip, with all that was queued

@@ -22,6 +22,9 @@ CREATE TABLE leader_election (
   claim_id TEXT NOT NULL DEFAULT '',          -- with the term the fence of every decision
   claimed_at TIMESTAMPTZ NOT NULL DEFAULT NOW(),
   timeline BIGINT NOT NULL DEFAULT 0,         -- of the server when the term was claimed
+  transfer_id TEXT NOT NULL DEFAULT '',       -- a wish for another leader; '' = none
+  transfer_from TEXT NOT NULL DEFAULT '',
+  transfer_to TEXT NOT NULL DEFAULT '',
   changed XID8 NOT NULL DEFAULT pg_current_xact_id()
 );
 
@@ -62,8 +65,12 @@ CREATE TABLE instances (
   id TEXT COLLATE "C" PRIMARY KEY,
   incarnation TEXT NOT NULL,
   version TEXT NOT NULL,
+  home TEXT NOT NULL,                         -- machine and state directory
   started_at TIMESTAMPTZ NOT NULL,
-  last_seen TIMESTAMPTZ NOT NULL
+  last_seen TIMESTAMPTZ NOT NULL,
+  ready BOOLEAN NOT NULL,
+  draining BOOLEAN NOT NULL DEFAULT false,    -- set by a person
+  stopped BOOLEAN NOT NULL
 );
 
 CREATE TABLE cluster_settings (
@@ -289,6 +296,30 @@ CREATE TABLE audit_events (
   outcome TEXT NOT NULL
 );
 CREATE INDEX audit_events_by_time ON audit_events (at);
+
+-- What each instance said last about each folder.
+CREATE TABLE reports (
+  instance TEXT COLLATE "C" NOT NULL,
+  workspace VARCHAR(255) COLLATE "C" NOT NULL,
+  content TEXT NOT NULL,               -- '' = vanished there
+  reported_at TIMESTAMPTZ NOT NULL,
+  PRIMARY KEY (workspace, instance)
+);
+
+CREATE TABLE api_tokens (
+  id TEXT COLLATE "C" PRIMARY KEY,
+  name TEXT NOT NULL,
+  hash TEXT NOT NULL UNIQUE,           -- SHA-256, hex; the token itself is nowhere
+  role TEXT NOT NULL,
+  workspaces TEXT NOT NULL,            -- patterns, joined by ', '; '' = all
+  created_by TEXT NOT NULL,
+  created_at TIMESTAMPTZ NOT NULL,
+  expires_at TIMESTAMPTZ,              -- NULL = never
+  revoked_at TIMESTAMPTZ,
+  revoked_by TEXT NOT NULL DEFAULT '',
+  last_used_at TIMESTAMPTZ
+);
+CREATE UNIQUE INDEX api_tokens_in_use ON api_tokens (name) WHERE revoked_at IS NULL;
 )sql"},
 }};
 

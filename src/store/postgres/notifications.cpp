@@ -84,6 +84,14 @@ Task<> Notifications::send_outbox() {
     }
   }
   sending_ = false;
+  all_sent_.notify();
+}
+
+Task<> Notifications::delivered() {
+  const BootInstant enough = pool_->clock().boot_now() + std::chrono::seconds(2);
+  while (sending_ && pool_->clock().boot_now() < enough) {
+    co_await all_sent_.wait_until(pool_->clock(), enough);
+  }
 }
 
 Task<> Notifications::listen() {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <vector>
 
+#include "runtime/signal.hpp"
 #include "store/postgres/changes.hpp"
 #include "store/postgres/pool.hpp"
 #include "store/subscribers.hpp"
@@ -17,13 +18,18 @@ namespace provisioner::postgres {
 // has in progress.
 class Notifications : public std::enable_shared_from_this<Notifications> {
  public:
-  explicit Notifications(std::shared_ptr<Pool> pool) : pool_(std::move(pool)) {}
+  explicit Notifications(std::shared_ptr<Pool> pool)
+      : pool_(std::move(pool)), all_sent_(pool_->loop()) {}
 
   // The first one begins to listen.
   Store::Subscription subscribe(std::function<void(const Change&)> on_change);
 
   // After a commit.
   void tell(Announcement announcement);
+
+  // Returns when others have been told, too, or after two seconds: a daemon that ends says
+  // good-bye.
+  Task<> delivered();
 
  private:
   void tell_subscribers(const Announcement& announcement);
@@ -38,6 +44,7 @@ class Notifications : public std::enable_shared_from_this<Notifications> {
   Told told_;
   std::uint64_t seen_all_before_ = 0;  // transactions before it have been told
   bool sending_ = false;
+  Signal all_sent_;
   bool listening_ = false;
 };
 

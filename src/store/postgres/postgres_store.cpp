@@ -14,6 +14,7 @@
 #include "store/postgres/runs.hpp"
 #include "store/postgres/schema.hpp"
 #include "store/postgres/states.hpp"
+#include "store/postgres/tokens.hpp"
 #include "store/postgres/workspaces.hpp"
 
 namespace provisioner {
@@ -21,6 +22,9 @@ namespace {
 
 // Longer than any migration, shorter than a person's patience.
 constexpr Duration kMigrationDeadline = std::chrono::minutes(5);
+
+// Deletes may be many, and nobody waits for them.
+constexpr Duration kPruningDeadline = std::chrono::minutes(5);
 
 class PostgresStore final : public Store {
  public:
@@ -49,8 +53,42 @@ class PostgresStore final : public Store {
     return call<void>([=](auto& tx) { return postgres::resign(tx, fence, now); });
   }
 
-  Task<Status> beat_instance(Instance instance) override {
-    return call<void>([=](auto& tx) { return postgres::beat_instance(tx, instance); });
+  Task<Result<Leadership>> request_transfer(std::string id, InstanceId to, Instant now) override {
+    return call<Leadership>([=](auto& tx) { return postgres::request_transfer(tx, id, to, now); });
+  }
+  Task<Result<Instance>> enter_instance(Instance instance) override {
+    return call<Instance>([=](auto& tx) { return postgres::enter_instance(tx, instance); });
+  }
+  Task<Result<Instance>> beat_instance(Instance instance) override {
+    return call<Instance>([=](auto& tx) { return postgres::beat_instance(tx, instance); });
+  }
+  Task<Result<Instance>> set_draining(InstanceId id, bool draining) override {
+    return call<Instance>([=](auto& tx) { return postgres::set_draining(tx, id, draining); });
+  }
+  Task<Result<Instant>> clock() override {
+    return call<Instant>([](auto& tx) { return postgres::clock(tx); });
+  }
+  Task<Result<std::vector<Report>>> reports() override {
+    return call<std::vector<Report>>([](auto& tx) { return postgres::reports(tx); });
+  }
+  Task<Status> insert_token(ApiToken token) override {
+    return call<void>([=](auto& tx) { return postgres::insert_token(tx, token); });
+  }
+  Task<Result<std::vector<ApiToken>>> tokens() override {
+    return call<std::vector<ApiToken>>([](auto& tx) { return postgres::tokens(tx); });
+  }
+  Task<Result<ApiToken>> token_by_hash(std::string hash) override {
+    return call<ApiToken>([=](auto& tx) { return postgres::token_by_hash(tx, hash); });
+  }
+  Task<Result<ApiToken>> revoke_token(TokenId id, std::string by, Instant now) override {
+    return call<ApiToken>([=](auto& tx) { return postgres::revoke_token(tx, id, by, now); });
+  }
+  Task<Status> touch_token(TokenId id, Instant now) override {
+    return call<void>([=](auto& tx) { return postgres::touch_token(tx, id, now); });
+  }
+  Task<Result<std::vector<AuditEvent>>> audit_events(AuditFilter filter) override {
+    return call<std::vector<AuditEvent>>(
+        [=](auto& tx) { return postgres::audit_events(tx, filter); });
   }
   Task<Result<std::vector<Instance>>> instances() override {
     return call<std::vector<Instance>>([](auto& tx) { return postgres::instances(tx); });
@@ -64,8 +102,9 @@ class PostgresStore final : public Store {
       return postgres::publish(tx, publication, now);
     });
   }
-  Task<Status> detach(WorkspaceName workspace, std::string by, Instant now) override {
-    return call<void>([=](auto& tx) { return postgres::detach(tx, workspace, by, now); });
+  Task<Status> detach(WorkspaceName workspace, InstanceId instance, std::string by,
+                      Instant now) override {
+    return call<void>([=](auto& tx) { return postgres::detach(tx, workspace, instance, by, now); });
   }
   Task<Status> put_bundle(BundleHash hash, std::string content) override {
     return call<void>([hash, content = std::move(content)](auto& tx) {
@@ -223,13 +262,20 @@ class PostgresStore final : public Store {
     return call<void>([=](auto& tx) { return postgres::audit(tx, event); });
   }
   Task<Result<PruneReport>> prune(RetentionPolicy policy, Instant now) override {
-    return call<PruneReport>([=](auto& tx) { return postgres::prune(tx, policy, now); });
+    return patient_call<PruneReport>([=](auto& tx) { return postgres::prune(tx, policy, now); },
+                                     {.call = kPruningDeadline, .round_trip = kPruningDeadline});
   }
 
  private:
   template <typename T>
   Task<Result<T>> call(postgres::Work<T> work) {
-    return postgres::call<T>(calls_, std::move(work));
+    const PostgresSettings& settings = calls_.pool->settings();
+    return patient_call<T>(std::move(work), {.call = settings.call_deadline,
+                                             .round_trip = settings.statement_deadline});
+  }
+  template <typename T>
+  Task<Result<T>> patient_call(postgres::Work<T> work, postgres::Patience patience) {
+    return postgres::call<T>(calls_, std::move(work), patience);
   }
 
   postgres::Calls calls_;

@@ -25,7 +25,7 @@ Task<> Transaction::flush() {
   if (queued_.empty()) co_return;
   const auto queries = std::exchange(queued_, {});
   const BootInstant own =
-      std::min(deadline_, pool_.clock().boot_now() + pool_.settings().statement_deadline);
+      std::min(deadlines_.call, pool_.clock().boot_now() + deadlines_.round_trip);
   ++pool_.counters().round_trips;
   auto answers = co_await connection_.round_trip(queries, own);
   std::ranges::move(answers, std::back_inserter(answers_));

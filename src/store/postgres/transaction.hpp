@@ -13,6 +13,12 @@
 
 namespace provisioner::postgres {
 
+// Until when a call may go on, and how long each of its round trips may take.
+struct Deadlines {
+  BootInstant call;
+  Duration round_trip{};
+};
+
 // Statements are queued, and sent together when an answer is wanted: a round trip is what costs.
 //
 //   const Answer run = tx.ask("SELECT ... WHERE id = $1", id);       // queued
@@ -34,8 +40,8 @@ class Transaction {
     std::size_t index;
   };
 
-  Transaction(Pool& pool, Connection& connection, BootInstant deadline)
-      : pool_(pool), connection_(connection), deadline_(deadline) {}
+  Transaction(Pool& pool, Connection& connection, const Deadlines& deadlines)
+      : pool_(pool), connection_(connection), deadlines_(deadlines) {}
   Transaction(const Transaction&) = delete;
   Transaction& operator=(const Transaction&) = delete;
 
@@ -53,6 +59,15 @@ class Transaction {
   }
   Answer ask(Query query) { return queue(std::move(query)); }
   Answer send(Query query);
+
+  // A change that may happen twice, and is repeated like a reading: it opens no transaction, but
+  // commits with the round trip that carries it, together with all that is queued for it. Nothing
+  // else of the call sends or locks. What it announces needs the number of that transaction: see
+  // done_in().
+  template <typename... Values>
+  Answer at_once(std::string_view sql, const Values&... values) {
+    return queue(Query(sql, values...));
+  }
 
   Task<Rows> rows(Answer answer);
 
@@ -76,6 +91,8 @@ class Transaction {
   void announce(Change::Topic topic, std::string key) {
     changes_.push_back({topic, std::move(key)});
   }
+  // Of at_once(): what the row that was written has in its column `changed`.
+  void done_in(std::uint64_t xid) { xid_ = xid; }
   std::string new_id(Instant now) { return random_.run_id(now).value; }
   const std::string& session() const { return pool_.session(); }
 
@@ -96,7 +113,7 @@ class Transaction {
 
   Pool& pool_;
   Connection& connection_;
-  BootInstant deadline_;
+  Deadlines deadlines_;
   SystemRandom random_;
   std::vector<Query> queued_;
   std::vector<Rows> answers_;  // of all that was flushed

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "store/cluster_rows.hpp"
 #include "store/workspace_rows.hpp"
 #include "store/workspace_rules.hpp"
 
@@ -63,6 +64,29 @@ Task<bool> insert_workspace(Transaction& tx, const Publication& p, Instant now) 
   co_return true;
 }
 
+// Queues. Absent when it never spoke of the folder.
+Transaction::Answer ask_last_report(Transaction& tx, const WorkspaceName& name,
+                                    const InstanceId& instance) {
+  return tx.ask("SELECT content FROM reports WHERE workspace = $1 AND instance = $2", name,
+                instance);
+}
+
+Task<std::optional<std::string>> last_report(Transaction& tx, Transaction::Answer answer) {
+  const Rows rows = co_await tx.rows(answer);
+  if (rows.empty()) co_return std::nullopt;
+  co_return rows[0].text();
+}
+
+// Queues.
+void record_report(Transaction& tx, const WorkspaceName& name, const InstanceId& instance,
+                   const std::string& content, Instant now) {
+  tx.send(
+      "INSERT INTO reports (instance, workspace, content, reported_at) VALUES ($1, $2, $3, $4) ON "
+      "CONFLICT (workspace, instance) DO UPDATE SET content = excluded.content, reported_at = "
+      "excluded.reported_at",
+      instance, name, content, now);
+}
+
 }  // namespace
 
 Task<Result<Workspace>> publish(Transaction& tx, const Publication& publication, Instant now) {
@@ -72,9 +96,15 @@ Task<Result<Workspace>> publish(Transaction& tx, const Publication& publication,
       "SELECT w.published_enabled, s.schedule_hash FROM workspace_states w JOIN schedules s ON "
       "s.workspace = w.name WHERE w.name = $1",
       p.workspace);
+  const auto reported = ask_last_report(tx, p.workspace, p.instance);
   // What is current already, which is nearly always so, needs no lock.
   const Result<Workspace> seen = co_await workspace(tx, p.workspace);
   if ((co_await tx.rows(bundle)).empty()) co_return std::unexpected(unknown_bundle(p));
+  if (!p.instance.empty()) {
+    const std::string content = content_of(p.definition);
+    if (seen && co_await last_report(tx, reported) == content) co_return seen;
+    record_report(tx, p.workspace, p.instance, content, now);
+  }
   if (!seen) {
     if (co_await insert_workspace(tx, p, now)) co_return co_await workspace(tx, p.workspace);
   } else {
@@ -109,10 +139,15 @@ Task<Result<Workspace>> publish(Transaction& tx, const Publication& publication,
   co_return co_await workspace(tx, p.workspace);
 }
 
-Task<Status> detach(Transaction& tx, const WorkspaceName& name, const std::string& by,
-                    Instant now) {
+Task<Status> detach(Transaction& tx, const WorkspaceName& name, const InstanceId& instance,
+                    const std::string& by, Instant now) {
   const Result<Workspace> before = co_await lock_workspace(tx, name);
   if (!before) co_return std::unexpected(before.error());
+  if (!instance.empty()) {
+    const auto last = co_await last_report(tx, ask_last_report(tx, name, instance));
+    if (last.value_or("").empty()) co_return Status();
+    record_report(tx, name, instance, "", now);
+  }
   if (before->detached) co_return Status();
   Workspace changed = *before;
   changed.detached = true;
@@ -120,6 +155,14 @@ Task<Status> detach(Transaction& tx, const WorkspaceName& name, const std::strin
   outdate_plans(tx, name);
   record_change(tx, name, "detached", before->current.config, "", by, now);
   co_return Status();
+}
+
+Task<Result<std::vector<Report>>> reports(Transaction& tx) {
+  static const std::string text =
+      fmt::format("SELECT {} FROM reports ORDER BY workspace, instance", kReportColumns);
+  std::vector<Report> all;
+  for (Row row : co_await tx.query(text)) all.push_back(read_report(row));
+  co_return all;
 }
 
 Task<Result<std::vector<ConfigChange>>> config_changes(Transaction& tx, const WorkspaceName& name,
@@ -190,6 +233,7 @@ Task<Status> remove_workspace(Transaction& tx, const WorkspaceName& name, const 
   tx.send("DELETE FROM occurrences WHERE workspace = $1", name);
   tx.send("DELETE FROM state_versions WHERE workspace = $1", name);
   tx.send("DELETE FROM schedules WHERE workspace = $1", name);
+  tx.send("DELETE FROM reports WHERE workspace = $1", name);
   tx.send(
       "DELETE FROM job_states WHERE workspace_id = (SELECT id FROM workspace_states WHERE name = "
       "$1)",

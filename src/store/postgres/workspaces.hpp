@@ -9,7 +9,9 @@
 namespace provisioner::postgres {
 
 Task<Result<Workspace>> publish(Transaction& tx, const Publication& publication, Instant now);
-Task<Status> detach(Transaction& tx, const WorkspaceName& name, const std::string& by, Instant now);
+Task<Status> detach(Transaction& tx, const WorkspaceName& name, const InstanceId& instance,
+                    const std::string& by, Instant now);
+Task<Result<std::vector<Report>>> reports(Transaction& tx);
 Task<Result<std::vector<ConfigChange>>> config_changes(Transaction& tx, const WorkspaceName& name,
                                                        int limit);
 Task<Result<std::vector<Workspace>>> workspaces(Transaction& tx);

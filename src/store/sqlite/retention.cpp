@@ -62,6 +62,7 @@ Result<PruneReport> prune(Transaction& tx, const RetentionPolicy& policy, Instan
   report.bundles = prune_bundles(tx, now);
   tx.sql("DELETE FROM config_changes WHERE changed_at < ?").run(runs_before);
   tx.sql("DELETE FROM audit_events WHERE at < ?").run(runs_before);
+  tx.sql("DELETE FROM api_tokens WHERE revoked_at < ?1 OR expires_at < ?1").run(runs_before);
   return report;
 }
 

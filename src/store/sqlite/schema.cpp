@@ -19,7 +19,7 @@ struct Migration {
   const char* sql;
 };
 
-constexpr std::array<Migration, 1> kMigrations = {{
+constexpr std::array<Migration, 3> kMigrations = {{
     {"one instance", R"sql(
 CREATE TABLE leader_election (
   id TEXT PRIMARY KEY,
@@ -235,6 +235,41 @@ CREATE TABLE audit_events (
   outcome TEXT NOT NULL
 ) STRICT;
 CREATE INDEX audit_events_by_time ON audit_events (at);
+)sql"},
+    {"tokens of the API", R"sql(
+CREATE TABLE api_tokens (
+  id TEXT PRIMARY KEY,
+  name TEXT NOT NULL,
+  hash TEXT NOT NULL UNIQUE,         -- SHA-256, hex; the token itself is nowhere
+  role TEXT NOT NULL,
+  workspaces TEXT NOT NULL,          -- patterns, joined by ', '; "" = all
+  created_by TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER,                -- NULL = never
+  revoked_at INTEGER,
+  revoked_by TEXT NOT NULL DEFAULT '',
+  last_used_at INTEGER
+) STRICT;
+CREATE UNIQUE INDEX api_tokens_in_use ON api_tokens (name) WHERE revoked_at IS NULL;
+)sql"},
+    {"several instances", R"sql(
+ALTER TABLE leader_election ADD COLUMN transfer_id TEXT NOT NULL DEFAULT '';  -- '' = no wish
+ALTER TABLE leader_election ADD COLUMN transfer_from TEXT NOT NULL DEFAULT '';
+ALTER TABLE leader_election ADD COLUMN transfer_to TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE instances ADD COLUMN home TEXT NOT NULL DEFAULT '';
+ALTER TABLE instances ADD COLUMN ready INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE instances ADD COLUMN draining INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE instances ADD COLUMN stopped INTEGER NOT NULL DEFAULT 0;
+
+-- What each instance said last about each folder.
+CREATE TABLE reports (
+  instance TEXT NOT NULL,
+  workspace TEXT NOT NULL,
+  content TEXT NOT NULL,             -- '' = vanished there
+  reported_at INTEGER NOT NULL,
+  PRIMARY KEY (workspace, instance)
+) STRICT, WITHOUT ROWID;
 )sql"},
 }};
 

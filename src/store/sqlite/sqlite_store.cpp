@@ -14,8 +14,8 @@
 #include <system_error>
 #include <utility>
 
+#include "runtime/directory_lock.hpp"
 #include "store/sqlite/attempts.hpp"
-#include "store/sqlite/directory_lock.hpp"
 #include "store/sqlite/leadership.hpp"
 #include "store/sqlite/owner_thread.hpp"
 #include "store/sqlite/plans.hpp"
@@ -24,6 +24,7 @@
 #include "store/sqlite/runs.hpp"
 #include "store/sqlite/schema.hpp"
 #include "store/sqlite/states.hpp"
+#include "store/sqlite/tokens.hpp"
 #include "store/sqlite/workspaces.hpp"
 #include "store/subscribers.hpp"
 
@@ -34,7 +35,7 @@ using sqlite::Transaction;
 
 class SqliteStore final : public Store {
  public:
-  SqliteStore(const boost::asio::any_io_executor& loop, sqlite::DirectoryLock lock,
+  SqliteStore(const boost::asio::any_io_executor& loop, DirectoryLock lock,
               std::unique_ptr<sqlite::Connection> connection, std::int64_t schema)
       : loop_(loop),
         lock_(std::move(lock)),
@@ -64,8 +65,18 @@ class SqliteStore final : public Store {
     return call<void>([=](auto& tx) { return sqlite::resign(tx, fence, now); });
   }
 
-  Task<Status> beat_instance(Instance instance) override {
-    return call<void>([=](auto& tx) { return sqlite::beat_instance(tx, instance); });
+  Task<Result<Leadership>> request_transfer(std::string id, InstanceId to, Instant now) override {
+    return call<Leadership>([=](auto& tx) { return sqlite::request_transfer(tx, id, to, now); });
+  }
+
+  Task<Result<Instance>> enter_instance(Instance instance) override {
+    return call<Instance>([=](auto& tx) { return sqlite::enter_instance(tx, instance); });
+  }
+  Task<Result<Instance>> beat_instance(Instance instance) override {
+    return call<Instance>([=](auto& tx) { return sqlite::beat_instance(tx, instance); });
+  }
+  Task<Result<Instance>> set_draining(InstanceId id, bool draining) override {
+    return call<Instance>([=](auto& tx) { return sqlite::set_draining(tx, id, draining); });
   }
   Task<Result<std::vector<Instance>>> instances() override {
     return call<std::vector<Instance>>([](auto& tx) { return sqlite::instances(tx); });
@@ -74,13 +85,21 @@ class SqliteStore final : public Store {
     return call<std::string>([=](auto& tx) { return sqlite::setting_or_insert(tx, key, value); });
   }
 
+  Task<Result<Instant>> clock() override {
+    return call<Instant>([](auto& tx) { return sqlite::clock(tx); });
+  }
+
   Task<Result<Workspace>> publish(Publication publication, Instant now) override {
     return call<Workspace>([publication = std::move(publication), now](auto& tx) {
       return sqlite::publish(tx, publication, now);
     });
   }
-  Task<Status> detach(WorkspaceName workspace, std::string by, Instant now) override {
-    return call<void>([=](auto& tx) { return sqlite::detach(tx, workspace, by, now); });
+  Task<Status> detach(WorkspaceName workspace, InstanceId instance, std::string by,
+                      Instant now) override {
+    return call<void>([=](auto& tx) { return sqlite::detach(tx, workspace, instance, by, now); });
+  }
+  Task<Result<std::vector<Report>>> reports() override {
+    return call<std::vector<Report>>([](auto& tx) { return sqlite::reports(tx); });
   }
   Task<Status> put_bundle(BundleHash hash, std::string content) override {
     return call<void>([hash, content = std::move(content)](auto& tx) {
@@ -232,8 +251,29 @@ class SqliteStore final : public Store {
         [=](auto& tx) -> Result<std::string> { return sqlite::lock_file(tx, workspace); });
   }
 
+  Task<Status> insert_token(ApiToken token) override {
+    return call<void>(
+        [token = std::move(token)](auto& tx) { return sqlite::insert_token(tx, token); });
+  }
+  Task<Result<std::vector<ApiToken>>> tokens() override {
+    return call<std::vector<ApiToken>>([](auto& tx) { return sqlite::tokens(tx); });
+  }
+  Task<Result<ApiToken>> token_by_hash(std::string hash) override {
+    return call<ApiToken>([=](auto& tx) { return sqlite::token_by_hash(tx, hash); });
+  }
+  Task<Result<ApiToken>> revoke_token(TokenId id, std::string by, Instant now) override {
+    return call<ApiToken>([=](auto& tx) { return sqlite::revoke_token(tx, id, by, now); });
+  }
+  Task<Status> touch_token(TokenId id, Instant now) override {
+    return call<void>([=](auto& tx) { return sqlite::touch_token(tx, id, now); });
+  }
+
   Task<Status> audit(AuditEvent event) override {
     return call<void>([=](auto& tx) { return sqlite::audit(tx, event); });
+  }
+  Task<Result<std::vector<AuditEvent>>> audit_events(AuditFilter filter) override {
+    return call<std::vector<AuditEvent>>(
+        [filter = std::move(filter)](auto& tx) { return sqlite::audit_events(tx, filter); });
   }
   Task<Result<PruneReport>> prune(RetentionPolicy policy, Instant now) override {
     return call<PruneReport>([=](auto& tx) { return sqlite::prune(tx, policy, now); });
@@ -279,7 +319,7 @@ class SqliteStore final : public Store {
 
   boost::asio::any_io_executor loop_;
   std::shared_ptr<Subscribers> subscribers_ = std::make_shared<Subscribers>();
-  sqlite::DirectoryLock lock_;
+  DirectoryLock lock_;
   std::int64_t schema_;
   sqlite::OwnerThread owner_;  // last: ends first
 };
@@ -304,7 +344,7 @@ Status create_private(const std::filesystem::path& file) {
 Result<std::unique_ptr<Store>> open_sqlite_store(const boost::asio::any_io_executor& loop,
                                                  const std::filesystem::path& file) {
   const auto directory = file.has_parent_path() ? file.parent_path() : ".";
-  auto lock = sqlite::DirectoryLock::take(directory);
+  auto lock = DirectoryLock::take(directory);
   if (!lock) return std::unexpected(lock.error());
   if (auto created = create_private(file); !created) return std::unexpected(created.error());
   try {

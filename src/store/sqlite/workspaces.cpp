@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "store/cluster_rows.hpp"
 #include "store/workspace_rows.hpp"
 #include "store/workspace_rules.hpp"
 
@@ -46,6 +47,24 @@ void insert_workspace(Transaction& tx, const Publication& p, Instant now) {
   tx.announce(Change::Topic::kWorkspace, p.workspace.value);
 }
 
+// The content that `instance` reported last; absent when it never spoke of the folder.
+std::optional<std::string> last_report(Transaction& tx, const WorkspaceName& name,
+                                       const InstanceId& instance) {
+  auto query = tx.sql("SELECT content FROM reports WHERE workspace = ? AND instance = ?");
+  query.bind(name, instance);
+  if (!query.step()) return std::nullopt;
+  return query.row().text();
+}
+
+void record_report(Transaction& tx, const WorkspaceName& name, const InstanceId& instance,
+                   const std::string& content, Instant now) {
+  tx.sql(
+        "INSERT INTO reports (instance, workspace, content, reported_at) VALUES (?, ?, ?, ?) ON "
+        "CONFLICT (workspace, instance) DO UPDATE SET content = excluded.content, reported_at = "
+        "excluded.reported_at")
+      .run(instance, name, content, now);
+}
+
 }  // namespace
 
 Result<Workspace> publish(Transaction& tx, const Publication& publication, Instant now) {
@@ -54,6 +73,11 @@ Result<Workspace> publish(Transaction& tx, const Publication& publication, Insta
     return std::unexpected(unknown_bundle(p));
   }
   const Result<Workspace> before = workspace(tx, p.workspace);
+  if (!p.instance.empty()) {
+    const std::string content = content_of(p.definition);
+    if (before && last_report(tx, p.workspace, p.instance) == content) return before;
+    record_report(tx, p.workspace, p.instance, content, now);
+  }
   if (!before) {
     insert_workspace(tx, p, now);
     return workspace(tx, p.workspace);
@@ -75,9 +99,14 @@ Result<Workspace> publish(Transaction& tx, const Publication& publication, Insta
   return workspace(tx, p.workspace);
 }
 
-Status detach(Transaction& tx, const WorkspaceName& name, const std::string& by, Instant now) {
+Status detach(Transaction& tx, const WorkspaceName& name, const InstanceId& instance,
+              const std::string& by, Instant now) {
   const Result<Workspace> before = workspace(tx, name);
   if (!before) return std::unexpected(before.error());
+  if (!instance.empty()) {
+    if (last_report(tx, name, instance).value_or("").empty()) return {};
+    record_report(tx, name, instance, "", now);
+  }
   if (before->detached) return {};
   Workspace changed = *before;
   changed.detached = true;
@@ -85,6 +114,14 @@ Status detach(Transaction& tx, const WorkspaceName& name, const std::string& by,
   outdate_plans(tx, name);
   record_change(tx, name, "detached", before->current.config, "", by, now);
   return {};
+}
+
+Result<std::vector<Report>> reports(Transaction& tx) {
+  auto query =
+      tx.sql(fmt::format("SELECT {} FROM reports ORDER BY workspace, instance", kReportColumns));
+  std::vector<Report> all;
+  while (query.step()) all.push_back(read_report(query.row()));
+  return all;
 }
 
 Result<std::vector<ConfigChange>> config_changes(Transaction& tx, const WorkspaceName& name,
@@ -159,6 +196,7 @@ Status remove_workspace(Transaction& tx, const WorkspaceName& name, const std::s
   tx.sql("DELETE FROM occurrences WHERE workspace = ?").run(name);
   tx.sql("DELETE FROM state_versions WHERE workspace = ?").run(name);
   tx.sql("DELETE FROM schedules WHERE workspace = ?").run(name);
+  tx.sql("DELETE FROM reports WHERE workspace = ?").run(name);
   tx.sql("DELETE FROM workspace_states WHERE name = ?").run(name);
   record_change(tx, name, "removed", before->current.config, "", by, now);
   tx.announce(Change::Topic::kWorkspace, name.value);

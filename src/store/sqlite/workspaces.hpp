@@ -8,7 +8,9 @@
 namespace provisioner::sqlite {
 
 Result<Workspace> publish(Transaction& tx, const Publication& publication, Instant now);
-Status detach(Transaction& tx, const WorkspaceName& name, const std::string& by, Instant now);
+Status detach(Transaction& tx, const WorkspaceName& name, const InstanceId& instance,
+              const std::string& by, Instant now);
+Result<std::vector<Report>> reports(Transaction& tx);
 Result<std::vector<ConfigChange>> config_changes(Transaction& tx, const WorkspaceName& name,
                                                  int limit);
 Result<std::vector<Workspace>> workspaces(Transaction& tx);

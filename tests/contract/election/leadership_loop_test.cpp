@@ -221,5 +221,72 @@ TEST_F(Leading, WithoutASessionNoTermIsClaimed) {
   EXPECT_EQ(row().fence.term, Term(0));
 }
 
+TEST_F(Leading, AskedToHandOverItResignsAndLetsTheOtherGoFirst) {
+  start();
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+  ASSERT_TRUE(quiet());
+  ASSERT_TRUE(run_task(loop_, store_->request_transfer("wish", InstanceId("there"), clock_.now())));
+  ASSERT_TRUE(turn_until(loop_, [&] { return !leads(); }));
+  ASSERT_TRUE(turn_until(loop_, [&] { return row().leader.empty(); }));
+  const LeaderFence theirs = usurp();
+  ASSERT_TRUE(turn_until(loop_, [&] {
+    clock_.advance(10ms);
+    return leads();
+  })) << "the next term ends the wish";
+  EXPECT_EQ(row().fence.term, theirs.term.next());
+}
+
+TEST_F(Leading, WhenTheOtherDoesNotComeItLeadsAgainAfterATtl) {
+  start();
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+  ASSERT_TRUE(quiet());
+  const BootInstant asked = clock_.boot_now();
+  ASSERT_TRUE(run_task(loop_, store_->request_transfer("wish", InstanceId("there"), clock_.now())));
+  ASSERT_TRUE(turn_until(loop_, [&] { return !leads(); }));
+  ASSERT_TRUE(turn_until(loop_, [&] {
+    clock_.advance(100ms);
+    return leads();
+  }));
+  EXPECT_GE(clock_.boot_now() - asked, election_.timing().ttl);
+  EXPECT_EQ(row().fence.term, Term(2));
+}
+
+TEST_F(Leading, AWishThatMeansThisInstanceDoesNotHoldItBack) {
+  usurp();
+  ASSERT_TRUE(run_task(loop_, store_->request_transfer("wish", InstanceId("here"), clock_.now())));
+  start();
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+}
+
+TEST_F(Leading, WhoStandsAsideNeitherLeadsNorCampaigns) {
+  start();
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+  leadership_->stand_aside(true);
+  ASSERT_TRUE(turn_until(loop_, [&] { return row().leader.empty(); }));
+  const int campaigns = election_.campaigns;
+  for (int i = 0; i < 50; ++i) {
+    clock_.advance(election_.timing().ttl);
+    loop_.restart();
+    loop_.poll();
+  }
+  EXPECT_FALSE(leads());
+  EXPECT_EQ(election_.campaigns, campaigns);
+  leadership_->stand_aside(false);
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+}
+
+TEST_F(Leading, WhoLedWhenIsRecorded) {
+  start();
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+  stop();
+  const auto events =
+      run_task(loop_, store_->audit_events({.action_prefix = "cluster.", .limit = 10})).value();
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].action, "cluster.stopped_leading");
+  EXPECT_EQ(events[1].action, "cluster.leading");
+  EXPECT_EQ(events[1].actor, "instance here");
+  EXPECT_EQ(events[1].target, "term 1");
+}
+
 }  // namespace
 }  // namespace provisioner

@@ -77,20 +77,87 @@ TEST_P(StoreContract, I2_AfterAResignationNobodyWritesUntilTheNextTerm) {
   EXPECT_GT(given_leader().term, fence.term);
 }
 
-TEST_P(StoreContract, InstancesBeatAndAreListed) {
+TEST_P(StoreContract, AWishForAnotherLeaderIsToldUntilSomebodyLeadsAgain) {
+  const InstanceId first("host-1"), second("host-2");
+  EXPECT_EQ(outcome(await(store().request_transfer("wish-0", second, now_))), "conflict");
+  given_leader("host-1");
+  EXPECT_EQ(outcome(await(store().request_transfer("wish-1", first, now_))), "conflict");
+  const Leadership asked = must(await(store().request_transfer("wish-2", second, now_)));
+  EXPECT_EQ(asked.transfer, (TransferRequest{.id = "wish-2", .from = first, .to = second}));
+  EXPECT_EQ(must(await(store().leadership())).transfer, asked.transfer);
+  EXPECT_TRUE(asked.transfer->means(second));
+  EXPECT_FALSE(asked.transfer->means(InstanceId("host-3")));
+  given_leader("host-2");
+  EXPECT_FALSE(must(await(store().leadership())).transfer);
+}
+
+TEST_P(StoreContract, AWishForAnyoneElseMeansAllButTheOneWhoLed) {
+  given_leader("host-1");
+  const Leadership asked = must(await(store().request_transfer("wish", InstanceId(), now_)));
+  must(await(store().resign(asked.fence, now_)));
+  const Leadership resigned = must(await(store().leadership()));
+  ASSERT_TRUE(resigned.transfer) << "the candidates must still see it";
+  EXPECT_FALSE(resigned.transfer->means(InstanceId("host-1")));
+  EXPECT_TRUE(resigned.transfer->means(InstanceId("host-2")));
+}
+
+TEST_P(StoreContract, InstancesEnterBeatAndAreListed) {
   Instance host{.id = InstanceId("host-1"),
                 .incarnation = Incarnation("a"),
                 .version = "0.1.0",
+                .home = "machine:/var/lib",
                 .started_at = now_,
                 .last_seen = now_};
-  must(await(store().beat_instance(host)));
+  EXPECT_EQ(must(await(store().enter_instance(host))), host);
   host.last_seen = now_ + std::chrono::seconds(5);
+  host.ready = true;
+  EXPECT_EQ(must(await(store().beat_instance(host))), host);
+  EXPECT_EQ(must(await(store().instances())), std::vector{host});
+  host.stopped = true;
+  EXPECT_EQ(must(await(store().beat_instance(host))), host);
+}
+
+TEST_P(StoreContract, AnInstanceWhoseIdAnotherTookIsToldSo) {
+  Instance first{.id = InstanceId("host-1"), .incarnation = Incarnation("a"), .home = "one"};
+  Instance second{.id = InstanceId("host-1"), .incarnation = Incarnation("b"), .home = "two"};
+  must(await(store().enter_instance(first)));
+  must(await(store().enter_instance(second)));
+  EXPECT_EQ(outcome(await(store().beat_instance(first))), "conflict");
+  EXPECT_EQ(must(await(store().instances())), std::vector{second});
+}
+
+TEST_P(StoreContract, ADrainedInstanceStaysDrainedUntilAPersonSaysOtherwise) {
+  Instance host{.id = InstanceId("host-1"), .incarnation = Incarnation("a")};
+  EXPECT_EQ(outcome(await(store().set_draining(host.id, true))), "not_found");
+  must(await(store().enter_instance(host)));
+  EXPECT_TRUE(must(await(store().set_draining(host.id, true))).draining);
+  EXPECT_TRUE(must(await(store().beat_instance(host))).draining);
   host.incarnation = Incarnation("b");
-  must(await(store().beat_instance(host)));
-  const auto all = must(await(store().instances()));
-  ASSERT_EQ(all.size(), 1u);
-  EXPECT_EQ(all[0].incarnation, host.incarnation);
-  EXPECT_EQ(all[0].last_seen, host.last_seen);
+  EXPECT_TRUE(must(await(store().enter_instance(host))).draining) << "a restart does not undo it";
+  EXPECT_FALSE(must(await(store().set_draining(host.id, false))).draining);
+}
+
+TEST_P(StoreContract, TheStoreHasAClockThatGoesForward) {
+  const Instant first = must(await(store().clock()));
+  EXPECT_GT(first, *parse_rfc3339("2026-01-01T00:00:00Z"));
+  EXPECT_GE(must(await(store().clock())), first);
+}
+
+TEST_P(StoreContract, AuditedEventsAreListedNewestFirst) {
+  for (const char* action : {"workspace.deploy", "cluster.leading", "cluster.resigned"}) {
+    must(await(store().audit({.at = now_,
+                              .actor = "uid:0",
+                              .action = action,
+                              .target = "shop",
+                              .outcome = "accepted"})));
+  }
+  const auto all = must(await(store().audit_events({})));
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].action, "cluster.resigned");
+  EXPECT_EQ(all[0].at, now_);
+  EXPECT_EQ(must(await(store().audit_events({.action_prefix = "cluster.", .limit = 10}))).size(),
+            2u);
+  EXPECT_EQ(must(await(store().audit_events({.action_prefix = "", .limit = 1}))).size(), 1u);
 }
 
 TEST_P(StoreContract, TheFirstWriterOfAClusterSettingWins) {

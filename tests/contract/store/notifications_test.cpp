@@ -1,7 +1,6 @@
 #include <set>
 
 #include "tests/contract/store/store_contract.hpp"
-#include "tests/support/eventually.hpp"
 
 namespace provisioner {
 namespace {
@@ -85,11 +84,7 @@ TEST_P(StoreContract, NotificationsComeAfterTheCommit) {
   NewRun wanted = new_run();
   wanted.id = id;
   must(await(store().enqueue(wanted, WhenBusy::kRefuse)));
-  const auto answered = [&] {
-    settle();
-    return !status.empty();
-  };
-  ASSERT_TRUE(testing::eventually(std::chrono::seconds(30), answered));
+  ASSERT_TRUE(turn_until([&] { return !status.empty(); }));
   EXPECT_EQ(status, "ok");
 }
 

@@ -12,6 +12,7 @@
 
 #include "runtime/random.hpp"
 #include "store/store.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/run_task.hpp"
 
 namespace provisioner {
@@ -63,6 +64,14 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
     loop_.restart();
     loop_.poll();
   }
+  // Turns the loop until `done`; false when that takes too long.
+  bool turn_until(const std::function<bool()>& done) {
+    return testing::eventually(std::chrono::seconds(60), [&] {
+      loop_.restart();
+      loop_.poll();
+      return done();
+    });
+  }
   Store& store() { return *store_; }
   ClaimId claim_id() { return random_.claim_id(); }
 
@@ -87,6 +96,17 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
   Workspace given_workspace(const std::string& name = kShop, const std::string& content = "v1") {
     must(await(store().put_bundle(definition(content).bundle, "content of " + content)));
     return must(await(store().publish(publication(name, content), now_)));
+  }
+
+  // What `instance` says about the folder of the shop.
+  Workspace report(const std::string& instance, const std::string& content) {
+    Publication p = publication(kShop, content);
+    p.instance = InstanceId(instance);
+    must(await(store().put_bundle(p.definition.bundle, "content of " + content)));
+    return must(await(store().publish(p, now_)));
+  }
+  void vanish(const std::string& instance) {
+    must(await(store().detach(WorkspaceName(kShop), InstanceId(instance), instance, now_)));
   }
 
   LeaderFence given_leader(const std::string& instance = "host-1") {

@@ -87,11 +87,11 @@ TEST_P(StoreContract, DisablingByHandOutlivesTheSameFileAndEndsWithAnotherOne) {
 
 TEST_P(StoreContract, AVanishedFolderDetachesAndComesBack) {
   given_workspace();
-  must(await(store().detach(WorkspaceName(kShop), "instance host-1", now_)));
+  must(await(store().detach(WorkspaceName(kShop), InstanceId(), "instance host-1", now_)));
   EXPECT_TRUE(shop().detached);
   EXPECT_EQ(shop().current, definition("v1"));
   const Version version = shop().version;
-  must(await(store().detach(WorkspaceName(kShop), "instance host-1", now_)));
+  must(await(store().detach(WorkspaceName(kShop), InstanceId(), "instance host-1", now_)));
   EXPECT_EQ(shop().version, version);
   EXPECT_FALSE(must(await(store().publish(publication(kShop), now_))).detached);
   std::vector<std::string> types;
@@ -99,7 +99,8 @@ TEST_P(StoreContract, AVanishedFolderDetachesAndComesBack) {
     types.push_back(change.change_type);
   }
   EXPECT_EQ(types, (std::vector<std::string>{"returned", "detached", "created"}));
-  EXPECT_EQ(outcome(await(store().detach(WorkspaceName("nothing"), "x", now_))), "not_found");
+  EXPECT_EQ(outcome(await(store().detach(WorkspaceName("nothing"), InstanceId(), "x", now_))),
+            "not_found");
 }
 
 TEST_P(StoreContract, OfTwoWritersOfARowTheSecondIsToldToLookAgain) {

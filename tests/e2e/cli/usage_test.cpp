@@ -39,6 +39,7 @@ TEST(Usage, EveryVerbExplainsItself) {
                                                                  {"workspace", "destroy"},
                                                                  {"workspace", "confirm"},
                                                                  {"workspace", "logs"},
+                                                                 {"workspace", "history"},
                                                                  {"workspace", "outputs"},
                                                                  {"workspace", "validate"},
                                                                  {"workspace", "remove"},

@@ -5,8 +5,12 @@
 
 #include <fstream>
 
+#include "http/client.hpp"
+#include "runner/attempt_directory.hpp"
+#include "runner/protocol.hpp"
 #include "tests/support/daemon.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/run_task.hpp"
 
 namespace provisioner::testing {
 namespace {
@@ -95,6 +99,37 @@ class Crash : public ::testing::Test {
       ++times;
     }
     return times;
+  }
+
+  std::size_t begun() const {
+    const std::string text = journal();
+    std::size_t times = 0;
+    for (auto at = text.find("begin"); at != std::string::npos; at = text.find("begin", at + 1)) {
+      ++times;
+    }
+    return times;
+  }
+
+  // What the processes of an attempt show the daemon to be let in.
+  AttemptFence fence_of_attempt(int attempt) const {
+    const auto directory = runner::AttemptDirectory::of(
+        installation_.state_dir(), WorkspaceName("shop"), RunId(id_), Attempt(attempt));
+    const Json note = Json::parse(read_file(directory.root / "attempt.json"));
+    return {RunId(id_), Attempt(attempt), ClaimId(note.at("claim").get<std::string>())};
+  }
+
+  http::Response write_state_as(const AttemptFence& fence) const {
+    boost::asio::io_context loop;
+    http::Client client(loop.get_executor(), http::Endpoint::unix_socket(installation_.state_dir() /
+                                                                         "provisioner.sock"));
+    http::Request request;
+    request.method = "POST";
+    request.target = std::string(runner::kStatePath) + "?ID=stale";
+    request.headers["Authorization"] = runner::authorization(fence);
+    request.body = R"({"version":4,"serial":1000,"lineage":"stale","outputs":{},"resources":[]})";
+    const auto answer = run_task(loop, client.send(std::move(request), std::chrono::seconds(30)));
+    EXPECT_TRUE(answer) << answer.error().message;
+    return answer.value_or(http::Response());
   }
 
   // Every attempt but the last was interrupted, and says so.
@@ -195,11 +230,24 @@ TEST_F(Crash, RunnerAndDaemonKilledTogether) {
 TEST_F(Crash, AStoppedRunnerLosesItsLeaseAndItsWrites) {
   deploy();
   const pid_t stopped = runner();
+  const AttemptFence fence = fence_of_attempt(1);
   kill(stopped, SIGSTOP);
   // The guard ends the attempt at its deadline, stopped processes included.
-  ASSERT_TRUE(eventually(40s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
+  ASSERT_TRUE(eventually(60s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
   clear_busy();
   kill(stopped, SIGCONT);
+  ASSERT_TRUE(eventually(60s, [&] { return begun() == 2; })) << installation_.log();
+  EXPECT_EQ(installation_.run(id_)["attempts"][0]["status"], "interrupted");
+
+  // No process of it is left to write. One that woke up in time would have sent this:
+  const Json before = installation_.query({"state", "list", "shop"});
+  const http::Response refused = write_state_as(fence);
+  EXPECT_EQ(refused.status, 409) << refused.body;
+  EXPECT_NE(installation_.log().find("refused to write a state for an attempt that is over"),
+            std::string::npos)
+      << installation_.log();
+  EXPECT_EQ(installation_.query({"state", "list", "shop"}), before);
+
   open_gate();
   expect_success_on_attempt(2);
   EXPECT_EQ(created_first(), 1u) << journal();

@@ -94,6 +94,9 @@ TEST_F(Folder, ADeletedFolderDetachesAndItsReturnChangesNothing) {
   EXPECT_EQ(installation_.workspace("shop")["status"], "deployed");
   const auto refused = installation_.command({"workspace", "remove", "shop", "--yes"});
   EXPECT_EQ(refused.code, 4) << refused.err;
+  const auto deploy = installation_.command({"workspace", "deploy", "shop"});
+  EXPECT_EQ(deploy.code, 4) << deploy.err;
+  EXPECT_NE(deploy.err.find("detached: its folder has vanished"), std::string::npos) << deploy.err;
   std::filesystem::rename(aside, folder);
   ASSERT_TRUE(
       eventually(15s, [&] { return installation_.workspace("shop")["detached"] == false; }));

@@ -1,6 +1,8 @@
 // A schedule deploys and destroys for real, over restarts and outages.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/support/daemon.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -72,6 +74,46 @@ TEST(Schedule, AYearOfDowntimeConvergesOnceInTheRightDirectionInAHandfulOfRows) 
   // Every one of the year's occurrences is accounted for: 525,600 and 365, give or take the minutes
   // that passed.
   EXPECT_NEAR(std::stod(sql(installation, "SELECT sum(count) FROM occurrences")), 525'600 + 365, 5);
+}
+
+TEST(Schedule, AnOutageOverSeveralOccurrencesIsOneRunAndEachOccurrenceIsInTheLedger) {
+  Installation installation;
+  // Deployed in even minutes, destroyed in odd ones.
+  installation.add_workspace(
+      "shop", {{"deploy_schedule", "*/2 * * * *"}, {"destroy_schedule", "1-59/2 * * * *"}});
+  installation.start();
+  ASSERT_TRUE(eventually(30s, [&] { return !installation.runs("shop").empty(); }))
+      << installation.log();
+  installation.wait_for_end(installation.runs("shop")[0]["id"]);
+  installation.stop_daemon();
+  const auto before = std::stoul(sql(installation, "SELECT count(*) FROM runs"));
+  // As if the daemon had been away for ten minutes.
+  sql(installation,
+      "DELETE FROM occurrences;"
+      "UPDATE schedules SET cursor = cursor - 10*60*1000000;");
+  installation.start();
+  Json ledger;
+  ASSERT_TRUE(eventually(30s, [&] {
+    ledger = installation.query({"workspace", "history", "shop", "--limit", "100"})["items"];
+    return ledger.size() >= 10;
+  })) << ledger.dump(2);
+
+  // A minute may have begun since: what the outage left are the ten oldest, one for each minute.
+  std::reverse(ledger.begin(), ledger.end());
+  for (std::size_t i = 0; i < 10; ++i) {
+    const Json& row = ledger[i];
+    EXPECT_EQ(row["count"], 1) << row;
+    const bool even = (row["at"].get<std::string>()[15] - '0') % 2 == 0;
+    EXPECT_EQ(row["action"], even ? "deploy" : "destroy") << row;
+    EXPECT_FALSE(row["reason"].get<std::string>().empty()) << row;
+    if (i < 9) EXPECT_EQ(row["outcome"], "superseded") << row;
+  }
+  // The last one decided: by the time that has passed the workspace was that already, or is now.
+  const Json& last = ledger[9];
+  EXPECT_TRUE(last["outcome"] == "fired" || last["outcome"] == "no_change") << last;
+  EXPECT_EQ(last["run"].is_string(), last["outcome"] == "fired") << last;
+  const auto runs = installation.runs("shop").size();
+  EXPECT_LE(runs, before + 1 + (ledger.size() - 10)) << installation.log();
 }
 
 TEST(Schedule, ADisabledWorkspaceFiresNothingAndKeepsItsState) {

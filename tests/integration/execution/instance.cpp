@@ -48,19 +48,22 @@ LiveDaemon::LiveDaemon(const Settings& settings, const Environment& environment,
       },
       settings.runs.lease});
   const auto socket = settings.state_dir / "provisioner.sock";
-  dispatcher_ = std::make_unique<execution::Dispatcher>(
-      execution::Dispatcher::Parts{loop_.get_executor(), *store_, clock_, random_, offload_,
-                                   *workspace_log_, *runner_api_, log,
-                                   [this] { return std::optional(fence_); }},
-      execution::DispatcherSettings{
-          .instance = settings.instance_id,
-          .incarnation = random_.incarnation(),
+  launcher_ = std::make_unique<execution::SystemLauncher>(
+      loop_.get_executor(), offload_,
+      execution::SystemLauncherSettings{
           .state_dir = settings.state_dir,
           .socket = socket,
-          .runner_program = fs::path(PROVISIONER_BIN_DIR) / "provisioner-runner",
-          .capacity = settings.execution.capacity,
-          .lease = settings.runs.lease,
-          .stop_allowance = settings.runs.stop_allowance});
+          .runner_program = fs::path(PROVISIONER_BIN_DIR) / "provisioner-runner"});
+  dispatcher_ = std::make_unique<execution::Dispatcher>(
+      execution::Dispatcher::Parts{loop_.get_executor(), *store_, clock_, random_, *launcher_,
+                                   *workspace_log_, *runner_api_, log,
+                                   [this] { return std::optional(fence_); }},
+      execution::DispatcherSettings{.instance = settings.instance_id,
+                                    .incarnation = random_.incarnation(),
+                                    .state_dir = settings.state_dir,
+                                    .capacity = settings.execution.capacity,
+                                    .lease = settings.runs.lease,
+                                    .stop_allowance = settings.runs.stop_allowance});
   server_ = std::make_unique<http::Server>(loop_.get_executor(), [this](http::Request request) {
     return runner_api_->handle(std::move(request));
   });

@@ -14,6 +14,7 @@
 #include "execution/assignment_source.hpp"
 #include "execution/dispatcher.hpp"
 #include "execution/runner_api.hpp"
+#include "execution/system_launcher.hpp"
 #include "execution/workspace_log.hpp"
 #include "http/server.hpp"
 #include "store/store.hpp"
@@ -62,6 +63,7 @@ class LiveDaemon {
   std::unique_ptr<execution::WorkspaceLog> workspace_log_;
   std::unique_ptr<execution::AssignmentSource> assignments_;
   std::unique_ptr<execution::RunnerApi> runner_api_;
+  std::unique_ptr<execution::SystemLauncher> launcher_;
   std::unique_ptr<execution::Dispatcher> dispatcher_;
   std::unique_ptr<http::Server> server_;
   boost::asio::cancellation_signal death_;

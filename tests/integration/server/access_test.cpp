@@ -72,11 +72,11 @@ TEST_F(Access, ShowsTheClusterAndItsLeader) {
   const Leadership seen = must(await(store_->leadership()));
   must(await(
       store_->claim_term(seen.fence, random_.claim_id(), InstanceId("host-1"), clock_.now())));
-  must(await(store_->beat_instance({.id = InstanceId("host-1"),
-                                    .incarnation = Incarnation("i"),
-                                    .version = "1.2.3",
-                                    .started_at = clock_.now(),
-                                    .last_seen = clock_.now()})));
+  must(await(store_->enter_instance({.id = InstanceId("host-1"),
+                                     .incarnation = Incarnation("i"),
+                                     .version = "1.2.3",
+                                     .started_at = clock_.now(),
+                                     .last_seen = clock_.now()})));
   given_workspace("shop");
   post("/workspaces/shop/deploy");
   claim();

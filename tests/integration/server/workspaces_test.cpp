@@ -70,7 +70,7 @@ TEST_F(WorkspacesApi, RemovesOnlyWhatIsGoneAndNotDeployed) {
   given_workspace("shop");
   EXPECT_EQ(code(ask("DELETE", "/workspaces/shop")), "409 folder_exists");
   given_deployed("shop");
-  must(await(store_->detach(WorkspaceName("shop"), "test", clock_.now())));
+  must(await(store_->detach(WorkspaceName("shop"), InstanceId(), "test", clock_.now())));
   EXPECT_EQ(code(ask("DELETE", "/workspaces/shop")), "409 still_deployed");
   EXPECT_EQ(code(ask("DELETE", "/workspaces/shop?abandon=true&destroy=true")),
             "422 invalid_request");
@@ -85,7 +85,7 @@ TEST_F(WorkspacesApi, RemovesOnlyWhatIsGoneAndNotDeployed) {
 TEST_F(WorkspacesApi, AbandonsWhatIsDeployedWhenToldTo) {
   given_workspace("shop");
   given_deployed("shop");
-  must(await(store_->detach(WorkspaceName("shop"), "test", clock_.now())));
+  must(await(store_->detach(WorkspaceName("shop"), InstanceId(), "test", clock_.now())));
   EXPECT_EQ(ask("DELETE", "/workspaces/shop?abandon=true").status, 200);
 }
 

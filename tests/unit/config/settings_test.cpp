@@ -60,7 +60,6 @@ TEST_F(SettingsTest, WithoutAFileTheDefaultsHold) {
   EXPECT_EQ(settings.tofu.plugin_cache, "/var/lib/provisioner/plugin-cache");
   EXPECT_EQ(settings.retention.runs, Duration(24h * 90));
   EXPECT_THAT(settings.environment.pass, ::testing::Contains("AWS_*"));
-  EXPECT_THAT(settings.environment.pass_jobs, IsEmpty());
   sources_.cores = 1;
   EXPECT_EQ(load().execution.capacity, 4);
 }
@@ -125,11 +124,6 @@ TEST_F(SettingsTest, RelationsAreExplained) {
       error(),
       "runs.lease (1m) must be longer than three times runs.heartbeat plus runs.stop_allowance "
       "(3 x 10s + 40s = 1m10s): raise runs.lease, or lower one of the others");
-  write("listen = \"127.0.0.1:9090\"\n");
-  EXPECT_EQ(
-      error(),
-      "listen and metrics_listen are both port 9090: give metrics_listen another port, or set "
-      "it to off");
   write("");
   sources_.flags["state-dir"] = "/" + std::string(100, 'x');
   EXPECT_THAT(error(), HasSubstr("choose a shorter directory"));
@@ -198,6 +192,14 @@ TEST_F(SettingsTest, AMistypedVariableIsAWarning) {
   EXPECT_THAT(load_settings(sources_)->warnings,
               ElementsAre("environment PROVISIONER_LISTN is not a setting; did you mean "
                           "PROVISIONER_LISTEN?"));
+}
+
+TEST_F(SettingsTest, AStopAllowanceTooShortForTheLastStateIsAWarning) {
+  sources_.flags["runs-stop-allowance"] = "10s";
+  EXPECT_THAT(load_settings(sources_)->warnings, IsEmpty());
+  sources_.flags["runs-stop-allowance"] = "9s";
+  EXPECT_THAT(load_settings(sources_)->warnings,
+              ElementsAre(HasSubstr("runs.stop_allowance (9s) is shorter than 10s: ")));
 }
 
 TEST_F(SettingsTest, AnUnknownFlagIsAnError) {

@@ -56,7 +56,7 @@ TEST(WorkspaceFile, EveryFieldReachesTheSpec) {
                   "key": {"file": "/run/secrets/key"}, "map": {"env": "x", "tier": 1}},
     "environment": {"AWS_REGION": "eu-central-1", "TOKEN": {"env": "SHOP_TOKEN"}},
     "include": ["../../modules", "../shared/"], "depends_on": ["network", "dns", "network"],
-    "on_change": "next_schedule", "ttl": "4h", "warn_before": "30m", "timeout": "1h30m",
+    "on_change": "next_schedule", "ttl": "4h", "timeout": "1h30m",
     "tags": ["web", "eu"]})");
   EXPECT_FALSE(spec.enabled);
   EXPECT_EQ(spec.template_name, "web-app");
@@ -83,7 +83,6 @@ TEST(WorkspaceFile, EveryFieldReachesTheSpec) {
   EXPECT_THAT(spec.depends_on, ElementsAre(WorkspaceName("network"), WorkspaceName("dns")));
   EXPECT_EQ(spec.on_change, OnChange::kNextSchedule);
   EXPECT_EQ(spec.ttl, Duration(4h));
-  EXPECT_EQ(spec.warn_before, Duration(30min));
   EXPECT_EQ(spec.timeout, Duration(90min));
   EXPECT_THAT(spec.tags, ElementsAre("web", "eu"));
 }
@@ -171,8 +170,6 @@ TEST(WorkspaceFile, EveryErrorNamesFileFieldAndReason) {
       {R"({"depends_on": [7]})", "depends_on[0]: expected a string, found a number"},
       {R"({"ttl": 30})", "ttl: expected a duration such as \"30m\" or \"1h30m\", found a number"},
       {R"({"ttl": "0s"})", "ttl: must be longer than 0s"},
-      {R"({"ttl": "30m", "warn_before": "30m"})",
-       "warn_before: 30m must be shorter than the ttl of 30m"},
       {R"({"timeout": "8d"})", "timeout: must be at most 7d"},
       {R"({"template": "../etc"})", "template: \"../etc\" is not a template's name"},
       {R"({"jobs": {"a": 1}})", "jobs: expected an array, found an object"},
@@ -226,8 +223,9 @@ TEST(WorkspaceFile, WhatWillNotHappenIsSaid) {
       parse(R"({"environment": {"TF_CLI_ARGS_plan": "-x", "TF_HTTP_ADDRESS": "y"}})")->warnings,
       ElementsAre(kFile + ": environment.TF_CLI_ARGS_plan: changes how tofu is called: runs may "
                           "fail in ways that are hard to understand"));
-  EXPECT_THAT(parse(R"({"warn_before": "5m"})")->warnings,
-              ElementsAre(kFile + ": warn_before: has no effect without a ttl"));
+  // Nobody would be warned, and the file must not promise it.
+  EXPECT_THAT(parse(R"({"ttl": "1h", "warn_before": "5m"})")->warnings,
+              ElementsAre(::testing::HasSubstr("warn_before")));
 }
 
 TEST(WorkspaceFile, DeployAndDestroyAtOneInstantIsAWarning) {

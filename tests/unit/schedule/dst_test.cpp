@@ -67,7 +67,9 @@ constexpr Change kLordHoweAutumn{"Australia/Lord_Howe", "2026-04-04T06:00:00Z",
                                  "2026-04-06T06:00:00Z"};
 constexpr Change kLordHoweSpring{"Australia/Lord_Howe", "2026-10-03T06:00:00Z",
                                  "2026-10-05T06:00:00Z"};
-constexpr Change kUtc{"UTC", "2026-03-07T12:00:00Z", "2026-03-09T12:00:00Z"};
+// UTC has none: the days of New York's.
+constexpr Change kUtcSpring{"UTC", "2026-03-07T12:00:00Z", "2026-03-09T12:00:00Z"};
+constexpr Change kUtcAutumn{"UTC", "2026-10-31T12:00:00Z", "2026-11-02T12:00:00Z"};
 
 struct DailyCase {
   Change change;
@@ -117,12 +119,18 @@ TEST(DaylightSaving, MovesOrSkipsOrChoosesDailyTimesAsThePolicySays) {
        {"04T01:30+10:30", "05T01:30+11:00"},
        {"04T01:30+10:30", "05T01:30+11:00"},
        {"04T01:30+10:30", "05T01:30+11:00"}},
-      {kUtc,
+      {kUtcSpring,
        "30 1 * * *",
        {"08T01:30+00:00", "09T01:30+00:00"},
        {"08T01:30+00:00", "09T01:30+00:00"},
        {"08T01:30+00:00", "09T01:30+00:00"},
        {"08T01:30+00:00", "09T01:30+00:00"}},
+      {kUtcAutumn,
+       "30 1 * * *",
+       {"01T01:30+00:00", "02T01:30+00:00"},
+       {"01T01:30+00:00", "02T01:30+00:00"},
+       {"01T01:30+00:00", "02T01:30+00:00"},
+       {"01T01:30+00:00", "02T01:30+00:00"}},
       // 02:30
       {kNewYorkSpring,
        "30 2 * * *",
@@ -166,12 +174,18 @@ TEST(DaylightSaving, MovesOrSkipsOrChoosesDailyTimesAsThePolicySays) {
        {"05T02:15+11:00"},
        {"04T02:30+11:00", "05T02:15+11:00"},
        {"04T02:30+11:00", "05T02:15+11:00"}},
-      {kUtc,
+      {kUtcSpring,
        "30 2 * * *",
        {"08T02:30+00:00", "09T02:30+00:00"},
        {"08T02:30+00:00", "09T02:30+00:00"},
        {"08T02:30+00:00", "09T02:30+00:00"},
        {"08T02:30+00:00", "09T02:30+00:00"}},
+      {kUtcAutumn,
+       "30 2 * * *",
+       {"01T02:30+00:00", "02T02:30+00:00"},
+       {"01T02:30+00:00", "02T02:30+00:00"},
+       {"01T02:30+00:00", "02T02:30+00:00"},
+       {"01T02:30+00:00", "02T02:30+00:00"}},
       // Several in the gap become one, also with one that the clocks do show at its end.
       {kNewYorkSpring,
        "0,15,30,45 2 * * *",
@@ -281,6 +295,16 @@ TEST(DaylightSaving, LeavesExpressionsWithAStarInMinuteOrHourToElapsedTime) {
        "2026-10-03T15:00:00Z",
        "2026-10-03T15:50:00Z",
        {"04T01:45+10:30", "04T02:30+11:00", "04T02:45+11:00"}},
+      {"UTC",
+       "0 * * * *",
+       "2026-10-25T00:30:00Z",
+       "2026-10-25T02:30:00Z",
+       {"25T01:00+00:00", "25T02:00+00:00"}},
+      {"UTC",
+       "*/15 * * * *",
+       "2026-03-29T00:50:00Z",
+       "2026-03-29T01:20:00Z",
+       {"29T01:00+00:00", "29T01:15+00:00"}},
       {"UTC",
        "*/15 * * * *",
        "2026-10-25T00:50:00Z",

@@ -1,4 +1,4 @@
-#include "execution/guard_watch.hpp"
+#include "execution/pidfd_watch.hpp"
 
 #include <fmt/format.h>
 #include <poll.h>
@@ -12,7 +12,7 @@
 
 namespace provisioner::execution {
 
-Result<std::unique_ptr<GuardWatch>> GuardWatch::open(const boost::asio::any_io_executor& loop,
+Result<std::unique_ptr<GuardWatch>> PidfdWatch::open(const boost::asio::any_io_executor& loop,
                                                      pid_t pid,
                                                      std::optional<std::int64_t> expected_start,
                                                      std::function<void()> on_exit) {
@@ -22,7 +22,7 @@ Result<std::unique_ptr<GuardWatch>> GuardWatch::open(const boost::asio::any_io_e
     return fail(kind, fmt::format("watching process {}: {}", pid,
                                   fail_errno("pidfd_open", errno).error().message));
   }
-  std::unique_ptr<GuardWatch> watch(new GuardWatch(loop, descriptor));
+  std::unique_ptr<PidfdWatch> watch(new PidfdWatch(loop, descriptor));
   // Looked at after the descriptor was opened, so that it is this process that has the start time.
   if (expected_start) {
     const auto start = start_time_of(pid);
@@ -38,7 +38,7 @@ Result<std::unique_ptr<GuardWatch>> GuardWatch::open(const boost::asio::any_io_e
   return watch;
 }
 
-bool GuardWatch::exited() {
+bool PidfdWatch::exited() {
   pollfd readable{pidfd_.native_handle(), POLLIN, 0};
   if (poll(&readable, 1, 0) <= 0) return false;
   siginfo_t info{};

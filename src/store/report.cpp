@@ -1,0 +1,25 @@
+#include <fmt/format.h>
+#include <sodium/crypto_hash_sha256.h>
+
+#include <array>
+
+#include "store/store.hpp"
+
+namespace provisioner {
+
+std::string content_of(const Definition& definition) {
+  crypto_hash_sha256_state state;
+  crypto_hash_sha256_init(&state);
+  for (const std::string* part :
+       {&definition.bundle.value, &definition.inputs_hash, &definition.config}) {
+    // Each with its length in front, so that no two definitions read alike.
+    const std::string framed = fmt::format("{}:{}", part->size(), *part);
+    crypto_hash_sha256_update(&state, reinterpret_cast<const unsigned char*>(framed.data()),
+                              framed.size());
+  }
+  std::array<unsigned char, crypto_hash_sha256_BYTES> digest{};
+  crypto_hash_sha256_final(&state, digest.data());
+  return fmt::format("{:02x}", fmt::join(digest, ""));
+}
+
+}  // namespace provisioner
