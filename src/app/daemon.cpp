@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "app/elections.hpp"
 #include "app/process.hpp"
 #include "cli/command_line.hpp"
 #include "config/workspace_file.hpp"
@@ -18,6 +19,7 @@
 #include "runtime/backoff.hpp"
 #include "runtime/first_of.hpp"
 #include "scheduler/plan.hpp"
+#include "store/postgres/postgres_store.hpp"
 #include "store/sqlite/sqlite_store.hpp"
 
 namespace provisioner {
@@ -63,7 +65,8 @@ std::filesystem::path own_directory() {
 
 }  // namespace
 
-Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink)
+Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink,
+               ReleaseToken release_token)
     : settings_(std::move(settings)),
       environment_(std::move(environment)),
       clock_(loop_.get_executor()),
@@ -72,17 +75,22 @@ Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSi
       offload_(kOffloadThreads),
       incarnation_(random_.incarnation()),
       started_at_(clock_.now()),
-      election_(clock_, settings_.instance_id),
+      release_token_(std::move(release_token)),
       deciding_(loop_.get_executor(), log_),
       background_(loop_.get_executor(), log_),
       stop_(loop_.get_executor()),
       rescan_(loop_.get_executor()) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::open(Settings settings, Environment environment,
-                                             std::shared_ptr<LogSink> sink) {
-  std::unique_ptr<Daemon> daemon(
-      new Daemon(std::move(settings), std::move(environment), std::move(sink)));
-  if (auto opened = daemon->open_embedded(); !opened) return std::unexpected(opened.error());
+                                             std::shared_ptr<LogSink> sink,
+                                             ReleaseToken release_token) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(settings), std::move(environment),
+                                            std::move(sink), std::move(release_token)));
+  if (auto made = daemon->open_election(); !made) return std::unexpected(made.error());
+  const bool is_embedded = daemon->settings_.database.host.empty();
+  if (auto opened = is_embedded ? daemon->open_embedded() : daemon->open_shared(); !opened) {
+    return std::unexpected(opened.error());
+  }
   daemon->refusal_ = find_predecessor(daemon->settings_.state_dir);
   return daemon;
 }
@@ -92,6 +100,36 @@ Status Daemon::open_embedded() {
   if (!store) return std::unexpected(store.error());
   store_ = std::move(*store);
   return {};
+}
+
+Status Daemon::open_shared() {
+  auto lock = sqlite::DirectoryLock::take(settings_.state_dir);
+  if (!lock) return std::unexpected(lock.error());
+  directory_lock_.emplace(std::move(*lock));
+  auto postgres = postgres_settings(settings_);
+  if (!postgres) return std::unexpected(postgres.error());
+  postgres_ = std::move(*postgres);
+  return {};
+}
+
+Status Daemon::open_election() {
+  auto election = make_election(loop_.get_executor(), clock_, random_, settings_, incarnation_);
+  if (!election) return std::unexpected(election.error());
+  election_ = std::move(*election);
+  election_->on_release_token([this](const std::string& token) {
+    if (const Status told = release_token_.set(token); !told) {
+      log_.warning(fmt::format("should this daemon be killed, others wait for its ttl: {}",
+                               told.error().message));
+    }
+  });
+  return {};
+}
+
+Task<Status> Daemon::connect() {
+  auto store = co_await open_postgres_store(loop_.get_executor(), clock_, *postgres_);
+  if (!store) co_return std::unexpected(store.error());
+  store_ = std::move(*store);
+  co_return Status();
 }
 
 // Tries until it succeeds, fails for good, or the daemon is told to stop (kCancelled).
@@ -111,6 +149,10 @@ Task<Status> Daemon::once_available(std::string what, std::function<Task<Status>
 }
 
 Task<Status> Daemon::prepare() {
+  if (!store_) {
+    auto connected = co_await once_available("opening the store", [this] { return connect(); });
+    if (!connected) co_return connected;
+  }
   auto settled =
       co_await once_available("settling the time zone", [this] { return settle_time_zone(); });
   if (!settled) co_return settled;
@@ -160,7 +202,7 @@ void Daemon::build() {
                .home = fmt::format("{}:{}", execution::this_habitat().machine_id,
                                    settings_.state_dir.string()),
                .started_at = started_at_});
-  leadership_ = std::make_unique<LeadershipLoop>(loop, election_, *store_, clock_, random_,
+  leadership_ = std::make_unique<LeadershipLoop>(loop, *election_, *store_, clock_, random_,
                                                  settings_.instance_id, log_.named("election"));
   scheduler_ = std::make_unique<Scheduler>(
       loop, clock_, random_, *store_,
@@ -245,7 +287,7 @@ void Daemon::build_api() {
             }
             return view;
           },
-      .election = election_.describe(),
+      .election = election_->describe(),
       .readiness =
           [this] {
             const std::string reason = not_ready();
@@ -364,7 +406,7 @@ Task<> Daemon::live() {
   };
   await_signal();
 
-  log_.info("starting", {{"version", cli::version()}, {"store", store_->describe()}});
+  log_.info("starting", {{"version", cli::version()}, {"election", election_->describe()}});
   if (const Status prepared = co_await prepare(); !prepared) {
     if (prepared.error().kind != ErrorKind::kCancelled) outcome_ = prepared;
     signals.cancel();
