@@ -103,7 +103,7 @@ Status Daemon::open_embedded() {
 }
 
 Status Daemon::open_shared() {
-  auto lock = sqlite::DirectoryLock::take(settings_.state_dir);
+  auto lock = DirectoryLock::take(settings_.state_dir);
   if (!lock) return std::unexpected(lock.error());
   directory_lock_.emplace(std::move(*lock));
   auto postgres = postgres_settings(settings_);

@@ -22,12 +22,12 @@
 #include "execution/workspace_log.hpp"
 #include "http/server.hpp"
 #include "runtime/clock.hpp"
+#include "runtime/directory_lock.hpp"
 #include "runtime/offload.hpp"
 #include "runtime/random.hpp"
 #include "scheduler/loop.hpp"
 #include "server/api.hpp"
 #include "store/postgres_settings.hpp"
-#include "store/sqlite/directory_lock.hpp"
 #include "store/store.hpp"
 #include "telemetry/log.hpp"
 
@@ -80,10 +80,10 @@ class Daemon {
   SystemRandom random_;
   Logger log_;
   Offload offload_;
-  std::optional<sqlite::DirectoryLock> directory_lock_;  // the embedded store has its own
-  std::optional<PostgresSettings> postgres_;             // absent: the embedded store
-  std::unique_ptr<Store> store_;                         // absent: not yet connected
-  std::optional<Zone> zone_;                             // the cluster's
+  std::optional<DirectoryLock> directory_lock_;  // the embedded store has its own
+  std::optional<PostgresSettings> postgres_;     // absent: the embedded store
+  std::unique_ptr<Store> store_;                 // absent: not yet connected
+  std::optional<Zone> zone_;                     // the cluster's
   Incarnation incarnation_;
   Instant started_at_;
   std::string waiting_for_ = "the daemon is starting";  // "" = prepared

@@ -16,8 +16,8 @@
 #include "cli/exit_code.hpp"
 #include "config/settings.hpp"
 #include "runtime/clock.hpp"
+#include "runtime/directory_lock.hpp"
 #include "schedule/zone.hpp"
-#include "store/sqlite/directory_lock.hpp"
 
 namespace provisioner {
 namespace {
@@ -126,7 +126,7 @@ int release_leadership(std::map<std::string, std::string> flags) {
   if (!token) return cli::report(token.error());
   if (token->empty()) return cli::kDone;
   // Whoever lives here holds the leadership rightly.
-  const auto lock = sqlite::DirectoryLock::take(state_dir);
+  const auto lock = DirectoryLock::take(state_dir);
   if (!lock) return cli::report(lock.error());
   if (const Status released = release(loaded->settings, *token); !released) {
     return cli::report(released.error());

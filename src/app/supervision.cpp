@@ -119,7 +119,7 @@ std::optional<int> Parent::run_daemon(int& daemon_code) {
   }
   read_tokens(pipe[0]);  // its last words
   close(pipe[0]);
-  return *status_;
+  return status_;
 }
 
 void Parent::take_signals() {
