@@ -255,7 +255,7 @@ void Daemon::build() {
       loop, clock_, offload_, *store_, log_.named("config"), tofu_content_scan(),
       FolderPublisherOptions{.workspaces_dir = settings_.workspaces_dir,
                              .settle = settings_.change_settle,
-                             .reporter = kEmbeddedReporter,
+                             .reporter = postgres_ ? settings_.instance_id : kEmbeddedReporter,
                              .first_cursor = [this](const WorkspaceSpec& spec, Instant now) {
                                const auto zone = spec.timezone ? Zone::find(*spec.timezone)
                                                                : Result<Zone>(*zone_);

@@ -27,16 +27,6 @@ Status set_path(Settings& settings, std::string_view text) {
   return {};
 }
 
-using TlsFiles = decltype(Settings::tls);
-template <auto Member>
-Status set_file(Settings& settings, std::string_view text) {
-  if (text.empty()) return {};
-  std::error_code error;
-  settings.tls.*Member = fs::absolute(fs::path(text), error).lexically_normal();
-  if (error) return fail(ErrorKind::kInvalid, "expected a file's path");
-  return {};
-}
-
 Status set_listen(Settings& settings, std::string_view text) {
   auto address = parse_listen_address(text);
   if (!address) return std::unexpected(address.error());
@@ -208,17 +198,17 @@ const SettingRow kRows[] = {
      always<"127.0.0.1:8080">},
     {{"tls.cert", "tls-cert", "PROVISIONER_TLS_CERT", "none: plain HTTP",
       "the certificate of listen with its chain, a PEM file; read again on SIGHUP"},
-     set_file<&TlsFiles::cert>,
+     [](Settings& s, std::string_view text) { return set_file(s.tls.cert, text); },
      always<"">,
      true},
     {{"tls.key", "tls-key", "PROVISIONER_TLS_KEY", "none", "the key of tls.cert, a PEM file"},
-     set_file<&TlsFiles::key>,
+     [](Settings& s, std::string_view text) { return set_file(s.tls.key, text); },
      always<"">,
      true},
     {{"tls.client_ca", "tls-client-ca", "PROVISIONER_TLS_CLIENT_CA", "none",
       "whoever connects to listen needs a certificate of this authority, beside a token; a PEM "
       "file"},
-     set_file<&TlsFiles::client_ca>,
+     [](Settings& s, std::string_view text) { return set_file(s.tls.client_ca, text); },
      always<"">,
      true},
     {{"api.caller_rate", "api-caller-rate", "PROVISIONER_API_CALLER_RATE", "50",
@@ -255,12 +245,6 @@ const SettingRow kRows[] = {
       "the IANA zone of schedules whose workspace names none; all instances share it"},
      set_zone,
      always<"">},
-    {{"scheduler.first_seen", "scheduler-first-seen", "PROVISIONER_SCHEDULER_FIRST_SEEN",
-      "look_back",
-      "a workspace never seen before: look_back acts on the last occurrence of up to 7 days ago, "
-      "wait on the next one"},
-     set_first_seen,
-     always<"look_back">},
     {{"tofu.binary", "tofu-binary", "PROVISIONER_TOFU_BINARY",
       "tofu on PATH, else terraform on PATH", "the program that deploys"},
      [](Settings& s, std::string_view text) -> Status {
@@ -370,6 +354,14 @@ const SettingRow kRows[] = {
        return set_duration(s.database.conn_max_lifetime, text, seconds(10), hours(24));
      },
      always<"30m">},
+    {{"scheduler.first_seen", "scheduler-first-seen", "PROVISIONER_SCHEDULER_FIRST_SEEN",
+      "look_back; wait with database.host",
+      "a workspace never seen before: look_back acts on the last occurrence of up to 7 days ago, "
+      "wait on the next one"},
+     set_first_seen,
+     [](const Settings& s, const SettingSources&) -> std::string {
+       return s.database.host.empty() ? "look_back" : "wait";
+     }},
     {{"etcd.endpoints", "etcd-endpoints", "ETCD_ENDPOINTS", "none",
       "etcd as the election: http://host:port or https://host:port of each member"},
      set_endpoints,
