@@ -224,7 +224,8 @@ TEST_F(Postgres, AConnectionThatIsLostBeforeTheCommitIsReplacedAndTheCallRepeate
   const auto store = must(open(settings));
   given_workspace(*store);
   proxy.cut(CuttingProxy::Cut::kBeforeClient);
-  EXPECT_EQ(outcome(await(store->detach(WorkspaceName("shop"), "uid:0", now_))), "ok");
+  EXPECT_EQ(outcome(await(store->detach(WorkspaceName("shop"), InstanceId(), "uid:0", now_))),
+            "ok");
   EXPECT_EQ(proxy.cuts(), 1);
   EXPECT_EQ(open_.counters().transactions_repeated, 1);
 }
