@@ -206,7 +206,7 @@ void measure_runner() {
     runner = installation.processes_of(run, "provisioner-runner run");
     return !runner.empty() && !installation.processes_of(run, "sleep").empty();
   });
-  const auto guard = installation.processes_of(run, "provisioner-runner guard");
+  const auto guard = installation.processes_of(run, "provisioner-guard guard");
   if (runner.empty() || guard.empty()) throw std::runtime_error("no runner was seen");
   print({.name = "runner: memory",
          .unit = "MB",

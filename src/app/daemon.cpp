@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "app/elections.hpp"
 #include "app/process.hpp"
 #include "cli/command_line.hpp"
 #include "config/workspace_file.hpp"
@@ -18,6 +19,7 @@
 #include "runtime/backoff.hpp"
 #include "runtime/first_of.hpp"
 #include "scheduler/plan.hpp"
+#include "store/postgres/postgres_store.hpp"
 #include "store/sqlite/sqlite_store.hpp"
 
 namespace provisioner {
@@ -28,6 +30,7 @@ constexpr Duration kFirstRetry = std::chrono::milliseconds(200);  // of a store 
 constexpr Duration kLastRetry = std::chrono::seconds(5);
 // Whatever a laptop is called today, an embedded store has one set of folders.
 const InstanceId kEmbeddedReporter("embedded");
+constexpr Duration kExpiryNotice = std::chrono::hours(24 * 14);
 
 Result<WorkspaceSpec> read_spec(const WorkspaceName& name, std::string_view config) {
   auto parsed = parse_workspace(name, config, fmt::format("workspaces/{}/config.json", name.value));
@@ -50,6 +53,10 @@ std::string find_predecessor(const std::filesystem::path& state_dir) {
   return "";
 }
 
+bool is_loopback(const std::string& host) {
+  return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
 std::filesystem::path own_directory() {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
@@ -58,7 +65,8 @@ std::filesystem::path own_directory() {
 
 }  // namespace
 
-Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink)
+Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink,
+               ReleaseToken release_token)
     : settings_(std::move(settings)),
       environment_(std::move(environment)),
       clock_(loop_.get_executor()),
@@ -67,17 +75,22 @@ Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSi
       offload_(kOffloadThreads),
       incarnation_(random_.incarnation()),
       started_at_(clock_.now()),
-      election_(clock_, settings_.instance_id),
+      release_token_(std::move(release_token)),
       deciding_(loop_.get_executor(), log_),
       background_(loop_.get_executor(), log_),
       stop_(loop_.get_executor()),
       rescan_(loop_.get_executor()) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::open(Settings settings, Environment environment,
-                                             std::shared_ptr<LogSink> sink) {
-  std::unique_ptr<Daemon> daemon(
-      new Daemon(std::move(settings), std::move(environment), std::move(sink)));
-  if (auto opened = daemon->open_embedded(); !opened) return std::unexpected(opened.error());
+                                             std::shared_ptr<LogSink> sink,
+                                             ReleaseToken release_token) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(settings), std::move(environment),
+                                            std::move(sink), std::move(release_token)));
+  if (auto made = daemon->open_election(); !made) return std::unexpected(made.error());
+  const bool is_embedded = daemon->settings_.database.host.empty();
+  if (auto opened = is_embedded ? daemon->open_embedded() : daemon->open_shared(); !opened) {
+    return std::unexpected(opened.error());
+  }
   daemon->refusal_ = find_predecessor(daemon->settings_.state_dir);
   return daemon;
 }
@@ -87,6 +100,36 @@ Status Daemon::open_embedded() {
   if (!store) return std::unexpected(store.error());
   store_ = std::move(*store);
   return {};
+}
+
+Status Daemon::open_shared() {
+  auto lock = DirectoryLock::take(settings_.state_dir);
+  if (!lock) return std::unexpected(lock.error());
+  directory_lock_.emplace(std::move(*lock));
+  auto postgres = postgres_settings(settings_);
+  if (!postgres) return std::unexpected(postgres.error());
+  postgres_ = std::move(*postgres);
+  return {};
+}
+
+Status Daemon::open_election() {
+  auto election = make_election(loop_.get_executor(), clock_, random_, settings_, incarnation_);
+  if (!election) return std::unexpected(election.error());
+  election_ = std::move(*election);
+  election_->on_release_token([this](const std::string& token) {
+    if (const Status told = release_token_.set(token); !told) {
+      log_.warning(fmt::format("should this daemon be killed, others wait for its ttl: {}",
+                               told.error().message));
+    }
+  });
+  return {};
+}
+
+Task<Status> Daemon::connect() {
+  auto store = co_await open_postgres_store(loop_.get_executor(), clock_, *postgres_);
+  if (!store) co_return std::unexpected(store.error());
+  store_ = std::move(*store);
+  co_return Status();
 }
 
 // Tries until it succeeds, fails for good, or the daemon is told to stop (kCancelled).
@@ -106,6 +149,10 @@ Task<Status> Daemon::once_available(std::string what, std::function<Task<Status>
 }
 
 Task<Status> Daemon::prepare() {
+  if (!store_) {
+    auto connected = co_await once_available("opening the store", [this] { return connect(); });
+    if (!connected) co_return connected;
+  }
   auto settled =
       co_await once_available("settling the time zone", [this] { return settle_time_zone(); });
   if (!settled) co_return settled;
@@ -155,7 +202,7 @@ void Daemon::build() {
                .home = fmt::format("{}:{}", execution::this_habitat().machine_id,
                                    settings_.state_dir.string()),
                .started_at = started_at_});
-  leadership_ = std::make_unique<LeadershipLoop>(loop, election_, *store_, clock_, random_,
+  leadership_ = std::make_unique<LeadershipLoop>(loop, *election_, *store_, clock_, random_,
                                                  settings_.instance_id, log_.named("election"));
   scheduler_ = std::make_unique<Scheduler>(
       loop, clock_, random_, *store_,
@@ -185,7 +232,7 @@ void Daemon::build() {
       loop, offload_,
       execution::SystemLauncherSettings{.state_dir = settings_.state_dir,
                                         .socket = settings_.state_dir / "provisioner.sock",
-                                        .runner_program = own_directory() / "provisioner-runner"});
+                                        .programs = own_directory()});
   dispatcher_ = std::make_unique<execution::Dispatcher>(
       execution::Dispatcher::Parts{.loop = loop,
                                    .store = *store_,
@@ -202,7 +249,8 @@ void Daemon::build() {
                                     .capacity = settings_.execution.capacity,
                                     .every_instance_claims = settings_.execution.mode == "cluster",
                                     .lease = settings_.runs.lease,
-                                    .stop_allowance = settings_.runs.stop_allowance});
+                                    .stop_allowance = settings_.runs.stop_allowance,
+                                    .on_interrupt = settings_.runs.on_interrupt});
   publisher_ = std::make_unique<FolderPublisher>(
       loop, clock_, offload_, *store_, log_.named("config"), tofu_content_scan(),
       FolderPublisherOptions{.workspaces_dir = settings_.workspaces_dir,
@@ -226,6 +274,8 @@ void Daemon::build_api() {
       .version = cli::version(),
       .instance = settings_.instance_id,
       .access = server::system_access_policy((settings_.state_dir / "provisioner.sock").string()),
+      .limits = {.caller_per_second = static_cast<double>(settings_.api.caller_rate),
+                 .total_per_second = static_cast<double>(settings_.api.total_rate)},
       .read_spec = read_spec,
       .default_zone = *zone_,
       .leader =
@@ -237,7 +287,7 @@ void Daemon::build_api() {
             }
             return view;
           },
-      .election = election_.describe(),
+      .election = election_->describe(),
       .readiness =
           [this] {
             const std::string reason = not_ready();
@@ -259,13 +309,24 @@ Status Daemon::listen() {
   // Everybody may connect: the API knows its peer, and refuses.
   const auto socket = settings_.state_dir / "provisioner.sock";
   if (auto bound = server_->listen_unix(socket, 0666); !bound) return bound;
-  if (settings_.listen) {
-    auto port = server_->listen_tcp(settings_.listen->host, settings_.listen->port);
-    if (!port) return std::unexpected(port.error());
-    log_.info("listening", {{"address", fmt::format("http://{}:{}", settings_.listen->host, *port)},
-                            {"socket", socket.string()}});
-  } else {
+  if (!settings_.listen) {
     log_.info("listening", {{"socket", socket.string()}});
+    return {};
+  }
+  auto tls = read_certificate();
+  if (!tls) return std::unexpected(tls.error());
+  auto port = server_->listen_tcp(settings_.listen->host, settings_.listen->port, *tls);
+  if (!port) return std::unexpected(port.error());
+  const std::string& host = settings_.listen->host;
+  log_.info("listening",
+            {{"address", fmt::format("{}://{}:{}", *tls ? "https" : "http",
+                                     host.contains(':') ? "[" + host + "]" : host, *port)},
+             {"socket", socket.string()}});
+  if (!*tls && !is_loopback(host)) {
+    log_.warning(
+        "other machines reach the API without TLS, so tokens travel in the clear: set tls.cert and "
+        "tls.key, or let nothing but a proxy that speaks TLS reach it",
+        {{"listen", host}});
   }
   return {};
 }
@@ -277,6 +338,38 @@ Task<http::Response> Daemon::answer(http::Request request) {
                                       .instance = settings_.instance_id,
                                       .leads = false,
                                       .readiness = {.ready = false, .reason = waiting_for_}});
+}
+
+// Nothing when the API speaks plain HTTP. A certificate that has expired is served: its clients
+// refuse it, while schedules and the unix socket do not need it.
+Result<std::shared_ptr<const http::TlsContext>> Daemon::read_certificate() {
+  if (settings_.tls.cert.empty()) return nullptr;
+  auto tls = http::TlsContext::make(
+      http::TlsRole::kServer,
+      {.ca = settings_.tls.client_ca, .cert = settings_.tls.cert, .key = settings_.tls.key});
+  if (!tls) return std::unexpected(tls.error());
+  const std::optional<Instant> end = (*tls)->expires_at();
+  if (end && *end <= clock_.now()) {
+    log_.error(
+        fmt::format("the certificate {} expired at {}: clients refuse it. Renew it and send "
+                    "SIGHUP",
+                    settings_.tls.cert.string(), format_rfc3339(*end)));
+  } else if (end && *end <= clock_.now() + kExpiryNotice) {
+    log_.warning(fmt::format("the certificate {} expires at {}", settings_.tls.cert.string(),
+                             format_rfc3339(*end)));
+  }
+  return tls;
+}
+
+void Daemon::renew_certificate() {
+  if (!settings_.listen || settings_.tls.cert.empty()) return;
+  auto tls = read_certificate();
+  if (!tls) {
+    log_.error("the certificate in use stays: " + tls.error().message);
+    return;
+  }
+  server_->renew_tls(std::move(*tls));
+  log_.info("certificate read again", {{"file", settings_.tls.cert.string()}});
 }
 
 std::string Daemon::not_ready() const {
@@ -303,6 +396,7 @@ Task<> Daemon::live() {
       if (error) return;
       if (number == SIGHUP) {
         rescan_.notify();
+        renew_certificate();
       } else {
         ++stop_requests_;
         stop_.notify();
@@ -312,7 +406,7 @@ Task<> Daemon::live() {
   };
   await_signal();
 
-  log_.info("starting", {{"version", cli::version()}, {"store", store_->describe()}});
+  log_.info("starting", {{"version", cli::version()}, {"election", election_->describe()}});
   if (const Status prepared = co_await prepare(); !prepared) {
     if (prepared.error().kind != ErrorKind::kCancelled) outcome_ = prepared;
     signals.cancel();

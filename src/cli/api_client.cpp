@@ -2,16 +2,20 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <cerrno>
 #include <csignal>
 #include <exception>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "base/text.hpp"
 #include "http/event_stream.hpp"
 
 namespace provisioner::cli {
@@ -50,26 +54,87 @@ Error error_of(const http::Response& response) {
           fmt::format("the daemon answered with status {}: {}", response.status, response.body)};
 }
 
+// A flag's file, else the variable, else the variable's file.
+Result<std::string> find_token(const std::string& file_option, const std::string& token,
+                               const std::string& file_variable) {
+  const bool given = file_option.empty() && !token.empty();
+  const std::string& file = file_option.empty() ? file_variable : file_option;
+  std::string text = token;
+  if (!given) {
+    if (file.empty()) return "";
+    errno = 0;
+    std::ifstream stream(file);
+    if (!stream.good()) return fail_errno(fmt::format("reading the token in {}", file), errno);
+    std::getline(stream, text);
+  }
+  const std::string_view word = trim(text);
+  const bool good =
+      !word.empty() && std::ranges::all_of(word, [](char c) { return c > ' ' && c < 127; });
+  if (!good) {
+    return fail(ErrorKind::kInvalid, fmt::format("{} holds no token: expected pvr_... on its first "
+                                                 "line",
+                                                 given ? "PROVISIONER_TOKEN" : file));
+  }
+  return std::string(word);
+}
+
+std::string hint(const ApiAddress& address, const Error& error) {
+  if (error.kind == ErrorKind::kDenied) {
+    return "Run this as root, as the daemon's user or as a member of the group provisioner";
+  }
+  if (error.message.contains("the certificate of")) {
+    return "--ca FILE (or PROVISIONER_CA) names the authority to trust";
+  }
+  return address.endpoint.unix_path.empty()
+             ? "Is 'provisioner serve' running there, and does --server (or PROVISIONER_URL) name "
+               "it "
+               "with the right scheme and port?"
+             : "Is 'provisioner serve' running, and does PROVISIONER_STATE_DIR (or "
+               "PROVISIONER_URL) point to it?";
+}
+
 }  // namespace
 
-Result<ApiAddress> find_api(const std::map<std::string, std::string>& environment) {
+Result<ApiAddress> find_api(const std::map<std::string, std::string>& environment,
+                            const RemoteOptions& options) {
   const auto value = [&](const char* name) {
     const auto it = environment.find(name);
     return it == environment.end() ? std::string() : it->second;
   };
-  if (const std::string url = value("PROVISIONER_URL"); !url.empty()) {
-    auto endpoint = http::Endpoint::parse(url);
-    if (!endpoint) return fail("PROVISIONER_URL", endpoint.error());
-    return ApiAddress{*endpoint, value("PROVISIONER_TOKEN"), url};
+  const auto chosen = [&](const std::string& option, const char* name) {
+    return option.empty() ? value(name) : option;
+  };
+  const std::string url = chosen(options.server, "PROVISIONER_URL");
+  if (url.empty()) {
+    std::string directory = value("PROVISIONER_STATE_DIR");
+    if (directory.empty()) directory = "/var/lib/provisioner";
+    const std::string socket = directory + "/provisioner.sock";
+    return ApiAddress{http::Endpoint::unix_socket(socket), "", socket, nullptr};
   }
-  std::string directory = value("PROVISIONER_STATE_DIR");
-  if (directory.empty()) directory = "/var/lib/provisioner";
-  const std::string socket = directory + "/provisioner.sock";
-  return ApiAddress{http::Endpoint::unix_socket(socket), "", socket};
+  auto endpoint = http::Endpoint::parse(url);
+  if (!endpoint) {
+    return fail(options.server.empty() ? "PROVISIONER_URL" : "--server", endpoint.error());
+  }
+  ApiAddress address{*endpoint, "", url, nullptr};
+  if (!endpoint->unix_path.empty()) return address;
+  auto token =
+      find_token(options.token_file, value("PROVISIONER_TOKEN"), value("PROVISIONER_TOKEN_FILE"));
+  if (!token) return std::unexpected(token.error());
+  address.token = std::move(*token);
+  if (endpoint->tls) {
+    auto tls = http::TlsContext::make(http::TlsRole::kClient,
+                                      {.ca = chosen(options.ca, "PROVISIONER_CA"),
+                                       .cert = chosen(options.cert, "PROVISIONER_CERT"),
+                                       .key = chosen(options.key, "PROVISIONER_KEY")});
+    if (!tls) return std::unexpected(tls.error());
+    address.tls = std::move(*tls);
+  }
+  return address;
 }
 
 ApiClient::ApiClient(ApiAddress address)
-    : address_(std::move(address)), client_(loop_.get_executor(), address_.endpoint) {}
+    : address_(std::move(address)),
+      client_(loop_.get_executor(), address_.endpoint, address_.tls) {}
 
 http::Request ApiClient::request(const std::string& method, const std::string& target) const {
   http::Request request;
@@ -92,14 +157,9 @@ Result<http::Response> ApiClient::call(http::Request request) {
   Error error = answer->error();
   if (error.kind == ErrorKind::kUnavailable || error.kind == ErrorKind::kDenied ||
       error.kind == ErrorKind::kNotFound) {
-    const bool denied = error.kind == ErrorKind::kDenied;
-    return fail(
-        denied ? ErrorKind::kDenied : ErrorKind::kUnavailable,
-        fmt::format("cannot reach the daemon at {}: {}. {}", address_.shown, error.message,
-                    denied ? "Run this as root, as the daemon's user or as a member of the "
-                             "group provisioner"
-                           : "Is 'provisioner serve' running, and does PROVISIONER_STATE_DIR "
-                             "(or PROVISIONER_URL) point to it?"));
+    return fail(error.kind == ErrorKind::kDenied ? ErrorKind::kDenied : ErrorKind::kUnavailable,
+                fmt::format("cannot reach the daemon at {}: {}. {}", address_.shown, error.message,
+                            hint(address_, error)));
   }
   return std::unexpected(std::move(error));
 }
@@ -126,6 +186,7 @@ Status ApiClient::follow(
   std::optional<Result<http::Response>> answer;
   std::exception_ptr bug;
   bool interrupted = false;
+  bool ended = false;
   http::EventStreamParser parser;
   std::string refusal;  // the body of an answer that is no event stream
   loop_.restart();
@@ -134,7 +195,8 @@ Status ApiClient::follow(
   std::function<void()> tick = [&] {
     second.expires_after(std::chrono::seconds(1));
     second.async_wait([&](boost::system::error_code cancelled) {
-      if (cancelled) return;
+      // A second that was over before the stream's end cannot be cancelled any more.
+      if (cancelled || ended) return;
       on_second();
       tick();
     });
@@ -151,6 +213,7 @@ Status ApiClient::follow(
       },
       boost::asio::bind_cancellation_slot(stop.slot(), [&](std::exception_ptr thrown) {
         bug = thrown;
+        ended = true;
         interrupt.cancel();
         second.cancel();
       }));

@@ -4,6 +4,7 @@
 #include <boost/asio/io_context.hpp>
 #include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -15,12 +16,22 @@ namespace provisioner::cli {
 
 struct ApiAddress {
   http::Endpoint endpoint;
-  std::string token;  // "" = none
-  std::string shown;  // for messages: the socket's path or the URL
+  std::string token;                            // "" = none
+  std::string shown;                            // for messages: the socket's path or the URL
+  std::shared_ptr<const http::TlsContext> tls;  // of https
 };
 
-// PROVISIONER_URL with PROVISIONER_TOKEN, else $PROVISIONER_STATE_DIR/provisioner.sock.
-Result<ApiAddress> find_api(const std::map<std::string, std::string>& environment);
+// Flags that say where the daemon is; "" = not given. There is none for the token itself: every
+// process of the machine may read the arguments of the others.
+struct RemoteOptions {
+  std::string server, token_file, ca, cert, key;
+};
+
+// --server or PROVISIONER_URL with PROVISIONER_TOKEN or what the token file holds, else
+// $PROVISIONER_STATE_DIR/provisioner.sock, which knows its peer and needs no token. kInvalid: no
+// address, no token, no certificate; names the flag or variable, or the file.
+Result<ApiAddress> find_api(const std::map<std::string, std::string>& environment,
+                            const RemoteOptions& options = {});
 
 // Not thread-safe. Errors: kUnavailable when the daemon cannot be reached (says where it was looked
 // for and how to start it); an error answer of the daemon becomes an Error of the fitting kind with

@@ -16,8 +16,12 @@ namespace {
 
 void print_cluster(const std::string& text) {
   const auto cluster = nlohmann::json::parse(text);
-  fmt::print("leader: {}\nterm: {}\nelection: {}\nstore: {}\n\n", text_of(cluster, "leader"),
-             text_of(cluster, "term"), text_of(cluster, "election"), text_of(cluster, "store"));
+  fmt::print("leader: {}\nterm: {}\n", text_of(cluster, "leader"), text_of(cluster, "term"));
+  if (const std::string lease = ago_of(cluster, "lease_expires_at"); !lease.empty()) {
+    fmt::print("lease ends: {}, unless it is renewed\n", lease);
+  }
+  fmt::print("election: {}\nstore: {}\n\n", text_of(cluster, "election"),
+             text_of(cluster, "store"));
   std::vector<std::vector<Cell>> rows;
   for (const auto& instance : cluster["instances"]) {
     const bool ready = instance.value("ready", false);

@@ -5,9 +5,11 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <filesystem>
 #include <string_view>
+#include <system_error>
 
 #include "base/text.hpp"
 #include "cli/exit_code.hpp"
@@ -31,20 +33,54 @@ std::map<std::string, std::string> process_environment() {
   return variables;
 }
 
-// Every setting of the table is a flag of `serve`.
-void add_serve_command(CLI::App& root, Session& session, const Programs& programs,
-                       std::map<std::string, std::string>& flags) {
-  CLI::App* serve = root.add_subcommand("serve", "run the daemon");
+// Every setting of the table is a flag of what reads the daemon's settings.
+void add_setting_flags(CLI::App& command, std::map<std::string, std::string>& flags) {
   for (const auto& setting : setting_table()) {
     if (setting.flag.empty()) continue;
     const std::string name(setting.flag);
-    serve
-        ->add_option_function<std::string>(
+    command
+        .add_option_function<std::string>(
             "--" + name, [&flags, name](const std::string& value) { flags[name] = value; },
             fmt::format("{} [{}; {}]", setting.description, setting.variable, setting.default_text))
         ->type_name("");
   }
+}
+
+void add_serve_command(CLI::App& root, Session& session, const Programs& programs,
+                       std::map<std::string, std::string>& flags) {
+  CLI::App* serve = root.add_subcommand("serve", "run the daemon");
+  add_setting_flags(*serve, flags);
+  serve->add_flag_callback(
+      "--no-supervise", [&flags] { flags["supervise"] = "off"; }, "the same as --supervise off");
   serve->callback([&] { session.code = programs.serve(flags); });
+}
+
+// Wherever they stand among the arguments.
+void add_remote_options(CLI::App& root, RemoteOptions& remote) {
+  const auto add = [&root](const char* name, std::string& place, const char* description,
+                           const char* type) {
+    root.add_option(name, place, description)->type_name(type)->group("Daemon elsewhere");
+  };
+  add("--server", remote.server,
+      "where the daemon is, such as https://host:8080 [PROVISIONER_URL]; default its socket on "
+      "this machine",
+      "URL");
+  add("--token-file", remote.token_file,
+      "its first line is the token [PROVISIONER_TOKEN, PROVISIONER_TOKEN_FILE]", "FILE");
+  add("--ca", remote.ca,
+      "trust certificates of this authority instead of the system's [PROVISIONER_CA]", "FILE");
+  add("--cert", remote.cert, "a certificate to show, where the daemon wants one [PROVISIONER_CERT]",
+      "FILE");
+  add("--key", remote.key, "its key [PROVISIONER_KEY]", "FILE");
+}
+
+// For a service manager, after the daemon's end: the daemon cannot be asked.
+void add_release_command(CLI::App& cluster, Session& session, const Programs& programs,
+                         std::map<std::string, std::string>& flags) {
+  CLI::App* release = cluster.add_subcommand(
+      "release", "free the leadership of this instance's dead daemon (systemd's ExecStopPost)");
+  add_setting_flags(*release, flags);
+  release->callback([&] { session.code = programs.release_leadership(flags); });
 }
 
 void add_version_command(CLI::App& root, Session& session) {
@@ -57,12 +93,19 @@ void add_version_command(CLI::App& root, Session& session) {
   });
 }
 
-// The word that named no command, with the nearest that does; "" when something else is wrong.
-std::string unknown_command(const CLI::App& root) {
+// The command that the words named before they ended or went wrong.
+const CLI::App& deepest(const CLI::App& root) {
   const CLI::App* app = &root;
   while (!app->get_subcommands().empty()) app = app->get_subcommands().front();
+  return *app;
+}
+
+// The word that named no command, with the nearest that does; "" when something else is wrong.
+std::string unknown_command(const CLI::App& root) {
+  const CLI::App* app = &deepest(root);
   const auto commands = app->get_subcommands([](const CLI::App*) { return true; });
-  const auto words = app->remaining();
+  // What a command does not know falls through to the root.
+  const auto words = root.remaining(true);
   if (commands.empty() || words.empty() || words.front().starts_with('-')) return "";
   std::vector<std::string> names;
   for (const auto* command : commands) names.push_back(command->get_name());
@@ -72,6 +115,18 @@ std::string unknown_command(const CLI::App& root) {
   return fmt::format(
       "{} has no command \"{}\"{}", is_root ? root.get_name() : app->get_name(), words.front(),
       near.empty() ? ": it has " + join(names, ", ") : fmt::format("; did you mean {}?", near));
+}
+
+// A noun alone: what it can do says more than that something is missing.
+bool lacks_a_verb(const CLI::App& root, const CLI::ParseError& error) {
+  return dynamic_cast<const CLI::RequiredError*>(&error) != nullptr &&
+         !deepest(root).get_subcommands([](const CLI::App*) { return true; }).empty();
+}
+
+// What a full disk swallowed, a backup with `state pull` for example, must not pass for written.
+int written_out(int code) {
+  if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+  return report(fail_errno("writing the output", errno).error());
 }
 
 }  // namespace
@@ -90,6 +145,9 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
   root.footer(
       "Exit codes: 0 done, 1 the operation failed, 2 usage, 3 not found, 4 conflict or busy,\n"
       "5 the daemon cannot be reached.");
+
+  root.fallthrough();
+  add_remote_options(root, session.remote);
 
   const bool is_workspacectl =
       argc > 0 && std::filesystem::path(argv[0]).filename() == "workspacectl";
@@ -112,6 +170,8 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
     noun("state", "tofu's states: versions, rollback, push, pull, unlock", add_state_commands);
     add_tofu_command(root, session);
     noun("cluster", "instances and leadership", add_cluster_commands);
+    noun("token", "tokens of the API: make, list and revoke them", add_token_commands);
+    add_release_command(*root.get_subcommand("cluster"), session, programs, serve_flags);
     noun("config", "show and check settings", add_config_commands);
     add_doctor_command(root, session);
     add_completion_command(root, session);
@@ -120,13 +180,20 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
 
   try {
     root.parse(argc, argv);
+  } catch (const std::system_error& error) {  // more output than fits a buffer, cut off in between
+    if (std::ferror(stdout) == 0) throw;
+    return report(fail_errno("writing the output", error.code().value()).error());
   } catch (const CLI::ParseError& error) {
     const std::string unknown = error.get_exit_code() == 0 ? "" : unknown_command(root);
     if (!unknown.empty()) return report({ErrorKind::kInvalid, unknown});
+    if (lacks_a_verb(root, error)) {
+      fmt::print(stderr, "{}", root.help());
+      return kUsage;
+    }
     const int code = root.exit(error);
     return code == 0 ? kDone : kUsage;
   }
-  return session.code;
+  return written_out(session.code);
 }
 
 }  // namespace provisioner::cli

@@ -22,11 +22,14 @@ void show(Session& session) {
   }
   auto json = nlohmann::ordered_json::array();
   std::vector<std::vector<Cell>> rows;
-  for (const auto& origin : loaded->origins) {
+  for (std::size_t i = 0; i < loaded->origins.size(); ++i) {  // in the order of the table
+    const SettingOrigin& origin = loaded->origins[i];
     json.push_back({{"key", origin.key}, {"value", origin.value}, {"origin", origin.origin}});
     const bool is_default = origin.origin == "default";
-    rows.push_back(
-        {{origin.key}, {origin.value}, {origin.origin, is_default ? Tint::kDim : Tint::kNone}});
+    const std::string unset = fmt::format("({})", setting_table()[i].default_text);
+    rows.push_back({{origin.key},
+                    {origin.value.empty() && is_default ? unset : origin.value},
+                    {origin.origin, is_default ? Tint::kDim : Tint::kNone}});
   }
   if (!session.printed(json.dump())) {
     fmt::print("{}", render_table({"KEY", "VALUE", "ORIGIN"}, rows, output_has_colour()));

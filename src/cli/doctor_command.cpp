@@ -95,13 +95,14 @@ std::vector<Finding> check_tofu(const Settings& settings, const Session& session
   return findings;
 }
 
-Finding check_runner() {
+// The programs of an attempt. `name` is "guard" or "runner".
+Finding check_program(const std::string& name) {
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  const auto runner = self.parent_path() / "provisioner-runner";
-  if (access(runner.c_str(), X_OK) == 0) return {"runner", Verdict::kGood, runner.string()};
-  return {"runner", Verdict::kBad,
-          fmt::format("{} is missing: install it beside provisioner", runner.string())};
+  const auto program = self.parent_path() / ("provisioner-" + name);
+  if (access(program.c_str(), X_OK) == 0) return {name, Verdict::kGood, program.string()};
+  return {name, Verdict::kBad,
+          fmt::format("{} is missing: install it beside provisioner", program.string())};
 }
 
 Finding check_daemon(Session& session) {
@@ -132,7 +133,8 @@ std::vector<Finding> examine(Session& session) {
   findings.push_back(check_directory("logs", settings.log_dir, true));
   findings.push_back(check_disk(settings.state_dir));
   for (auto& finding : check_tofu(settings, session)) findings.push_back(std::move(finding));
-  findings.push_back(check_runner());
+  findings.push_back(check_program("guard"));
+  findings.push_back(check_program("runner"));
   findings.push_back(check_daemon(session));
   return findings;
 }

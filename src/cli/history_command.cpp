@@ -10,7 +10,6 @@
 #include "cli/exit_code.hpp"
 #include "cli/listing.hpp"
 #include "cli/terminal.hpp"
-#include "http/message.hpp"
 
 namespace provisioner::cli {
 namespace {
@@ -48,21 +47,14 @@ struct HistoryOptions {
   int limit = 20;
 };
 
-// The ledger of a workspace that nobody knows is as empty as one that was never scheduled: only the
-// latter is an answer.
 Result<std::string> read_ledger(Session& session, const HistoryOptions& options) {
-  auto api = session.api();
-  if (!api) return std::unexpected(api.error());
   Query query;
   query.add("workspace", options.workspace);
   query.add("from", options.from);
   query.add("to", options.to);
   query.add("cursor", options.cursor);
   query.add("limit", std::to_string(options.limit));
-  auto ledger = (*api)->get("/api/v1/occurrences" + query.text());
-  if (!ledger || !nlohmann::json::parse(*ledger)["items"].empty()) return ledger;
-  auto known = (*api)->get("/api/v1/workspaces/" + http::encode_component(options.workspace));
-  return known ? std::move(ledger) : std::move(known);
+  return list_of(session, "/api/v1/occurrences" + query.text(), options.workspace);
 }
 
 }  // namespace
@@ -77,7 +69,8 @@ void add_history_command(CLI::App& noun, Session& session) {
       ->type_name("TIME");
   command->add_option("--to", options->to, "not after this instant")->type_name("TIME");
   command->add_option("--limit", options->limit, "at most so many rows; default 20")
-      ->check(CLI::Range(1, 500));
+      ->check(CLI::Range(1, 500).description(""))
+      ->type_name("N");
   command->add_option("--cursor", options->cursor, "continue a listing");
   add_output_option(*command, session);
   command->callback([options, &session] {

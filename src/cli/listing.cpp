@@ -45,6 +45,16 @@ void Query::add(std::string_view name, std::string_view value) {
   text_ += fmt::format("{}{}={}", text_.empty() ? '?' : '&', name, http::encode_component(value));
 }
 
+Result<std::string> list_of(Session& session, const std::string& target,
+                            const std::string& workspace) {
+  auto api = session.api();
+  if (!api) return std::unexpected(api.error());
+  auto list = (*api)->get(target);
+  if (!list || workspace.empty() || !nlohmann::json::parse(*list)["items"].empty()) return list;
+  auto known = (*api)->get("/api/v1/workspaces/" + http::encode_component(workspace));
+  return known ? std::move(list) : std::move(known);
+}
+
 void show(Session& session, const std::string& target,
           const std::function<void(const std::string& json)>& print_table) {
   auto api = session.api();

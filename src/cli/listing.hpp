@@ -20,6 +20,11 @@ class Query {
   std::string text_;
 };
 
+// GETs a list that `target` narrows to a workspace ("" = all). That of a workspace which nobody
+// knows would be as empty as that of one with nothing to list: kNotFound.
+Result<std::string> list_of(Session& session, const std::string& target,
+                            const std::string& workspace);
+
 // GETs `target` and prints it with `print_table`, unless another format was chosen.
 void show(Session& session, const std::string& target,
           const std::function<void(const std::string& json)>& print_table);

@@ -16,6 +16,13 @@
 namespace provisioner::cli {
 namespace {
 
+// What went wrong, or what a queued run waits for.
+std::string note_of(const nlohmann::json& run) {
+  const std::string waiting = text_of(run, "waiting_for");
+  if (text_of(run, "status") == "queued" && !waiting.empty()) return "waits for " + waiting;
+  return first_line(text_of(run, "error"));
+}
+
 void print_runs(const std::string& json) {
   std::vector<std::vector<Cell>> rows;
   const auto answer = nlohmann::json::parse(json);
@@ -29,10 +36,10 @@ void print_runs(const std::string& json) {
                     {text_of(run, "attempt")},
                     {ago_of(run, "created_at")},
                     {took(run)},
-                    {first_line(text_of(run, "error"))}});
+                    {note_of(run)}});
   }
   fmt::print("{}", render_table({"ID", "WORKSPACE", "OPERATION", "TRIGGER", "STATUS", "ATTEMPT",
-                                 "CREATED", "TOOK", "ERROR"},
+                                 "CREATED", "TOOK", "NOTE"},
                                 rows, output_has_colour()));
   if (answer["next_cursor"].is_string()) {
     fmt::print(stderr, "more: --cursor {}\n", answer["next_cursor"].get<std::string>());
@@ -50,7 +57,8 @@ void add_list(CLI::App& noun, Session& session) {
   command->add_option("--status", options->status,
                       "queued, running, succeeded, failed, timed_out, cancelled or interrupted");
   command->add_option("--limit", options->limit, "at most so many; default 20")
-      ->check(CLI::Range(1, 500));
+      ->check(CLI::Range(1, 500).description(""))
+      ->type_name("N");
   command->add_option("--cursor", options->cursor, "continue a listing");
   add_output_option(*command, session);
   command->callback([options, &session] {
@@ -59,7 +67,12 @@ void add_list(CLI::App& noun, Session& session) {
     query.add("status", options->status);
     query.add("cursor", options->cursor);
     query.add("limit", std::to_string(options->limit));
-    show(session, "/api/v1/runs" + query.text(), print_runs);
+    const auto runs = list_of(session, "/api/v1/runs" + query.text(), options->workspace);
+    if (!runs) {
+      session.code = report(runs.error());
+    } else if (!session.printed(*runs)) {
+      print_runs(*runs);
+    }
   });
 }
 

@@ -179,7 +179,8 @@ void add_schedule_commands(CLI::App& noun, Session& session) {
   preview_command->add_option("--to", options->to, "up to and with this instant")
       ->type_name("TIME");
   preview_command->add_option("--count", options->count, "default 20 without --to")
-      ->check(CLI::Range(std::size_t{1}, kMostPoints));
+      ->check(CLI::Range(std::size_t{1}, kMostPoints).description(""))
+      ->type_name("N");
   add_output_option(*preview_command, session);
   preview_command->callback([options, &session] { preview(*options, session); });
 

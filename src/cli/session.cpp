@@ -15,7 +15,7 @@ namespace provisioner::cli {
 
 Result<ApiClient*> Session::api() {
   if (!client_) {
-    auto address = find_api(environment);
+    auto address = find_api(environment, remote);
     if (!address) return std::unexpected(address.error());
     client_ = std::make_unique<ApiClient>(std::move(*address));
   }
@@ -36,11 +36,19 @@ bool Session::printed(const std::string& json) const {
 }
 
 void add_output_option(CLI::App& command, Session& session) {
-  const std::map<std::string, OutputFormat> formats = {{"table", OutputFormat::kTable},
-                                                       {"json", OutputFormat::kJson},
-                                                       {"yaml", OutputFormat::kYaml}};
-  command.add_option("-o,--output", session.output, "table (default), json or yaml")
-      ->transform(CLI::CheckedTransformer(formats, CLI::ignore_case).description(""))
+  const auto choose = [&session](const std::string& format) {
+    if (format == "table") {
+      session.output = OutputFormat::kTable;
+    } else if (format == "json") {
+      session.output = OutputFormat::kJson;
+    } else if (format == "yaml") {
+      session.output = OutputFormat::kYaml;
+    } else {
+      throw CLI::ValidationError("--output",
+                                 fmt::format("\"{}\" is not one of table, json, yaml", format));
+    }
+  };
+  command.add_option_function<std::string>("-o,--output", choose, "table (default), json or yaml")
       ->type_name("FORMAT");
   command.add_flag_callback(
       "--json", [&session] { session.output = OutputFormat::kJson; }, "the same as --output json");

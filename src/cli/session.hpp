@@ -19,6 +19,7 @@ enum class OutputFormat { kTable, kJson, kYaml };
 
 struct Session {
   std::map<std::string, std::string> environment;
+  RemoteOptions remote;
   OutputFormat output = OutputFormat::kTable;
   bool yes = false;  // destructive commands do not ask
   int code = 0;      // what the process exits with
@@ -47,6 +48,7 @@ void add_run_commands(CLI::App& noun, Session& session);
 void add_schedule_commands(CLI::App& noun, Session& session);
 void add_state_commands(CLI::App& noun, Session& session);
 void add_cluster_commands(CLI::App& noun, Session& session);
+void add_token_commands(CLI::App& noun, Session& session);
 void add_config_commands(CLI::App& noun, Session& session);
 void add_tofu_command(CLI::App& root, Session& session);
 void add_doctor_command(CLI::App& root, Session& session);

@@ -153,7 +153,7 @@ Task<Result<int>> work(const Order& order, Session& session, TofuRelay& relay) {
 }
 
 int run_tofu(const Order& order, Session& session) {
-  auto daemon = find_api(session.environment);
+  auto daemon = find_api(session.environment, session.remote);
   if (!daemon) return report(daemon.error());
   boost::asio::io_context loop(1);
   SystemRandom random;
@@ -183,19 +183,25 @@ void add_tofu_command(CLI::App& root, Session& session) {
   };
   auto words = std::make_shared<Words>();
   add_workspace_argument(*command, words->workspace)->required();
-  command->add_option("arguments", words->arguments, "what tofu gets, after --")
-      ->required()
-      ->type_name("");
+  command->add_option("arguments", words->arguments, "what tofu gets, after --")->type_name("");
   command->footer(
       "Reads and writes the workspace's state in the store, locked against runs; every access is\n"
       "audited. Secrets among the variables come from this command's own environment and files.\n"
-      "Exits with tofu's exit code. For root and the daemon's user, on the daemon's machine.\n\n"
+      "Exits with tofu's exit code. For root and the daemon's user, or over https with a token of "
+      "role admin.\n\n"
       "Examples:\n"
       "  provisioner tofu shop -- state list\n"
       "  provisioner tofu shop -- plan\n"
       "  provisioner tofu shop -- apply -target=aws_instance.web\n"
       "  provisioner tofu shop -- import aws_s3_bucket.logs my-logs");
   command->callback([words, &session] {
+    if (words->arguments.empty()) {
+      session.code = report({ErrorKind::kInvalid,
+                             fmt::format("say what tofu is to do, such as: provisioner tofu {} -- "
+                                         "state list",
+                                         words->workspace)});
+      return;
+    }
     session.code = run_tofu({WorkspaceName(words->workspace), words->arguments}, session);
   });
 }

@@ -63,7 +63,7 @@ Task<http::Response> TofuRelay::pass_on(http::Request request) {
   asked.body = std::move(request.body);
 
   // A client of its own: it takes one request at a time, and tofu may not wait for its last one.
-  http::Client client(loop_, daemon_.endpoint);
+  http::Client client(loop_, daemon_.endpoint, daemon_.tls);
   auto answer = co_await client.send(std::move(asked), kTimeout);
   if (!answer) {
     http::Response later = http::text_response(503, answer.error().message + "\n");

@@ -114,10 +114,8 @@ void add_operation(CLI::App& noun, Session& session, const char* verb, const cha
 
 // The log of the workspace's newest run.
 void print_logs(Session& session, const std::string& workspace, bool follow) {
-  auto api = session.api();
-  auto runs =
-      api ? (*api)->get("/api/v1/runs?limit=1&workspace=" + http::encode_component(workspace))
-          : Result<std::string>(std::unexpected(api.error()));
+  const auto runs = list_of(
+      session, "/api/v1/runs?limit=1&workspace=" + http::encode_component(workspace), workspace);
   if (!runs) {
     session.code = report(runs.error());
     return;
@@ -133,7 +131,9 @@ void print_logs(Session& session, const std::string& workspace, bool follow) {
     session.code = follow_run(session, id);
     return;
   }
-  auto text = (*api)->get("/api/v1/runs/" + http::encode_component(id) + "/log");
+  auto api = session.api();
+  auto text = api ? (*api)->get("/api/v1/runs/" + http::encode_component(id) + "/log")
+                  : Result<std::string>(std::unexpected(api.error()));
   if (!text) {
     session.code = report(text.error());
   } else {

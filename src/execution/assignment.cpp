@@ -133,7 +133,6 @@ Result<runner::Assignment> make_assignment(const AssignmentInputs& inputs) {
   assignment.needs_agreement = run.needs_agreement() && spec.on_change != OnChange::kForce;
   assignment.upgrade = run.upgrade;
   assignment.own_backend = inputs.content.own_backend;
-  assignment.init_fingerprint = inputs.content.init_fingerprint;
   assignment.cache_directory = runner::cache_directory(settings.state_dir, run.workspace).string();
   assignment.plugin_cache_directory = settings.tofu.plugin_cache.string();
   assignment.timeout = spec.timeout;

@@ -48,7 +48,6 @@ std::vector<std::string> masks_of(const std::vector<std::string>& secrets);
 struct ContentKnowledge {
   std::set<std::string> variables;  // declared
   bool own_backend = false;
-  std::string init_fingerprint;
 };
 
 struct AssignmentInputs {
@@ -62,8 +61,9 @@ struct AssignmentInputs {
 };
 
 // The environment of children in this order, later ones win: what child_environment() passes, the
-// workspace's `environment`, WORKSPACE_ID. kInvalid: a missing secret, a variable that tofu cannot
-// take, or an `environment` entry that would lead tofu away from its state.
+// workspace's `environment`, WORKSPACE_ID. The fingerprint of init is left empty. kInvalid: a
+// missing secret, a variable that tofu cannot take, or an `environment` entry that would lead tofu
+// away from its state.
 Result<runner::Assignment> make_assignment(const AssignmentInputs& inputs);
 
 }  // namespace provisioner::execution

@@ -13,7 +13,11 @@
 #include "execution/preparation.hpp"
 #include "runner/attempt_directory.hpp"
 #include "tofu/binary.hpp"
+#include "tofu/digest.hpp"
+#include "tofu/hcl_scanner.hpp"
+#include "tofu/init_basis.hpp"
 #include "tofu/state_body.hpp"
+#include "tofu/variables.hpp"
 
 namespace provisioner::execution {
 namespace {
@@ -32,13 +36,20 @@ Result<std::string> read_file(const fs::path& file) {
   return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
+struct Scanned {
+  tofu::ContentFacts facts;
+  std::optional<std::string> init_basis;  // absent: init may depend on anything
+};
+
 // The workspace's own files; what it includes are modules with variables of their own.
-Result<tofu::ContentFacts> scan(const fs::path& content) {
+Result<Scanned> scan(const fs::path& content) {
   std::vector<std::pair<std::string, std::string>> texts;
+  bool init_reads_more = false;
   std::error_code error;
   for (fs::directory_iterator it(content, error), end; !error && it != end; it.increment(error)) {
     std::string name = it->path().filename().string();
-    if (!tofu::is_content_file(name)) continue;
+    init_reads_more = init_reads_more || tofu::adds_to_init(name);
+    if (!tofu::is_content_file(name) || name == tofu::kOverrideFile) continue;
     std::ifstream in(it->path(), std::ios::binary);
     if (!in) return fail_errno(fmt::format("reading {}", it->path().string()), errno);
     texts.emplace_back(std::move(name), std::string(std::istreambuf_iterator<char>(in), {}));
@@ -46,7 +57,11 @@ Result<tofu::ContentFacts> scan(const fs::path& content) {
   if (error) return fail_errno(fmt::format("reading {}", content.string()), error.value());
   std::vector<tofu::ContentFile> files;
   for (const auto& [name, text] : texts) files.push_back({name, text});
-  return tofu::scan_content(files);
+  auto facts = tofu::scan_content(files);
+  if (!facts) return std::unexpected(facts.error());
+  Scanned scanned{std::move(*facts), std::nullopt};
+  if (!init_reads_more) scanned.init_basis = tofu::init_basis(files);
+  return scanned;
 }
 
 // Another binary under the same name, after an upgrade of the package, needs another init.
@@ -55,6 +70,46 @@ std::string identity_of(const fs::path& binary) {
   if (stat(binary.c_str(), &file) != 0) return binary.string();
   return fmt::format("{} {} {}.{:09}", binary.string(), file.st_size, file.st_mtim.tv_sec,
                      file.st_mtim.tv_nsec);
+}
+
+// A digest, because the environment may hold secrets and the cache keeps it.
+std::string init_fingerprint(const std::string& content, const fs::path& binary,
+                             const runner::Assignment& assignment) {
+  const auto& environment = assignment.environment;
+  std::string all = fmt::format("{}\n{}\n{}\n{}\n", content, identity_of(binary),
+                                tofu::override_file_text(), assignment.plugin_cache_directory);
+  for (const auto& [name, value] : environment) {
+    const bool of_plans = name.starts_with("TF_VAR_") || name.starts_with("TF_LOG") ||
+                          name.starts_with("TF_CLI_ARGS_plan") ||
+                          name.starts_with("TF_CLI_ARGS_apply");
+    const bool of_tofu = name.starts_with("TF_") || name.starts_with("TOFU_") || name == "HOME" ||
+                         name == "XDG_CONFIG_HOME";
+    if (of_tofu && !of_plans) all += fmt::format("{}={}\n", name, value);
+  }
+  if (const auto own = environment.find("TF_CLI_CONFIG_FILE"); own != environment.end()) {
+    all += identity_of(own->second);
+  }
+  if (const auto home = environment.find("HOME"); home != environment.end()) {
+    for (const char* name : {".terraformrc", ".tofurc", ".config/opentofu/tofurc"}) {
+      all += identity_of(fs::path(home->second) / name) + "\n";
+    }
+  }
+  return tofu::sha256_hex(all);
+}
+
+// A folder for PATH in which the binary is called tofu, whatever its own name. The runs of all
+// workspaces share it: it is named after what it points at, and never changes.
+Result<fs::path> directory_of_link(const fs::path& state_dir, const fs::path& binary) {
+  const fs::path directory =
+      state_dir / "tofu" / tofu::sha256_hex(binary.string()).substr(0, 16) / "bin";
+  const fs::path link = directory / "tofu";
+  std::error_code error;
+  if (fs::read_symlink(link, error) == binary) return directory;
+  fs::create_directories(directory, error);
+  fs::create_symlink(binary, link, error);
+  if (fs::read_symlink(link, error) == binary) return directory;  // another was as quick
+  return fail(ErrorKind::kIo,
+              fmt::format("{} does not lead to {}: remove it", link.string(), binary.string()));
 }
 
 std::string path_of(const Environment& environment) {
@@ -98,28 +153,38 @@ Result<runner::Assignment> AssignmentSource::gather(const Run& run,
   auto parsed = parse_workspace(run.workspace, run.definition.config,
                                 fmt::format("workspaces/{}/config.json", run.workspace.value));
   if (!parsed) return std::unexpected(parsed.error());
-  const auto facts = scan(runner::AttemptDirectory{directory}.content());
-  if (!facts) return std::unexpected(facts.error());
+  const auto scanned = scan(runner::AttemptDirectory{directory}.content());
+  if (!scanned) return std::unexpected(scanned.error());
   const auto search = tofu::find_binary(settings_.tofu.binary, path_of(environment_));
   if (!search.found) return std::unexpected(search.found.error());
 
-  if (auto known = check_local_state(run, directory, *facts); !known) {
+  if (auto known = check_local_state(run, directory, scanned->facts); !known) {
     return std::unexpected(known.error());
   }
 
   AssignmentInputs inputs;
   inputs.run = run;
   inputs.spec = std::move(parsed->spec);
-  inputs.content.variables = facts->variables;
-  inputs.content.own_backend = facts->keeps_own_state();
-  inputs.content.init_fingerprint =
-      fmt::format("{} {}", run.definition.bundle.value, identity_of(search.found->path));
+  inputs.content.variables = scanned->facts.variables;
+  inputs.content.own_backend = scanned->facts.keeps_own_state();
   inputs.binary = search.found->path.string();
   inputs.settings = &settings_;
   inputs.environment = &environment_;
   inputs.secrets = {&environment_, settings_.workspaces_dir / run.workspace.value, read_file,
                     whose_};
-  return make_assignment(inputs);
+  const auto link = directory_of_link(settings_.state_dir, search.found->path);
+  if (!link) return std::unexpected(link.error());
+  auto assignment = make_assignment(inputs);
+  if (assignment) {
+    assignment->binary_directory = link->string();
+    // A plan that asks for init after all is mended by the runner; a person's commands are not.
+    const bool by_commands = inputs.spec.commands != CustomCommands{};
+    const auto& basis = scanned->init_basis;
+    assignment->init_fingerprint = init_fingerprint(
+        basis && !by_commands ? "basis\n" + *basis : "bundle " + run.definition.bundle.value,
+        search.found->path, *assignment);
+  }
+  return assignment;
 }
 
 }  // namespace provisioner::execution

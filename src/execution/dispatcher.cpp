@@ -54,6 +54,7 @@ Dispatcher::Dispatcher(Parts parts, DispatcherSettings settings)
           .me = settings_.instance,
           .lease = settings_.lease,
           .stop_allowance = settings_.stop_allowance,
+          .on_interrupt = settings_.on_interrupt,
           .current_fence = parts_.current_fence,
           .capacity_freed = [this] { wake_.notify(); },
           .interrupted =

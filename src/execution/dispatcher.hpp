@@ -29,6 +29,7 @@ struct DispatcherSettings {
   bool every_instance_claims = false;
   Duration lease = std::chrono::seconds(150);
   Duration stop_allowance = std::chrono::seconds(40);
+  OnInterrupt on_interrupt = OnInterrupt::kHold;
 };
 
 // A run that cannot be started ends failed, with a sentence that says why; every other fault leaves

@@ -55,10 +55,14 @@ Status prepare_attempt(const runner::AttemptDirectory& directory, const AttemptN
 
   const auto folder = unpack_bundle(bundle, unpacked);
   if (!folder) return fail("unpacking the workspace's content", folder.error());
-  // Relative, so that the directory may be moved aside as a whole.
-  fs::create_directory_symlink(folder->lexically_relative(directory.root), directory.content(),
-                               error);
-  if (error) return failed("linking", directory.content(), error);
+  if (*folder == unpacked) {
+    fs::rename(unpacked, directory.content(), error);
+  } else {
+    // Relative, so that the directory may be moved aside as a whole.
+    fs::create_directory_symlink(folder->lexically_relative(directory.root), directory.content(),
+                                 error);
+  }
+  if (error) return failed("naming", directory.content(), error);
   if (lock_file.empty()) return {};
   return runner::write_durably(directory.content() / ".terraform.lock.hcl", lock_file);
 }

@@ -2,8 +2,8 @@
 // finds it again. Beside what the runner keeps there:
 //
 //   attempt.json  who it belongs to, with the claim (0600), so that a later daemon can sweep it
-//   bundle/       the unpacked content, with what the workspace includes
-//   content       -> bundle/<the workspace's own folder>: tofu's working directory
+//   content/      the unpacked content, tofu's working directory. With what the workspace includes
+//                 that is bundle/, and content a link to the workspace's own folder in it.
 //
 // Everything here blocks: call it behind Offload.
 #pragma once

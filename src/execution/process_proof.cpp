@@ -57,22 +57,31 @@ Result<std::int64_t> start_time_of(pid_t pid) {
 }
 
 bool is_process_set_empty(const RunId& run, Attempt attempt) {
-  return std::make_unique<runner::ProcessSet>(runner::attempt_tag(run, attempt))->look(0, 0) == 0;
+  const auto set = std::make_unique<runner::ProcessSet>(runner::attempt_tag(run, attempt));
+  return set->look(0, 0) == 0 && set->unclear() == 0;
 }
 
 Result<std::int64_t> kill_process_set(const RunId& run, Attempt attempt, Duration patience) {
   constexpr auto kPause = std::chrono::milliseconds(5);
   const std::string tag = runner::attempt_tag(run, attempt);
   const auto set = std::make_unique<runner::ProcessSet>(tag);
-  // In the middle of its exec a process has no environment to be found by: one empty look proves
-  // nothing yet.
+  // In the middle of its exec a process has no environment to be found by, on a busy machine for
+  // long: such a look proves nothing. Not for ever: it may be a stranger that hangs there.
   constexpr int kEmptyLooks = 2;
+  constexpr auto kLongestExec = std::chrono::seconds(2);
   std::int64_t blows = 0;
   int empty = 0;
+  Duration unclear{0};
   for (Duration waited{0};; waited += kPause) {
-    empty = set->look(0, 0) == 0 ? empty + 1 : 0;
+    const bool found = set->look(0, 0) != 0;
+    if (!found && set->unclear() > 0 && unclear < kLongestExec) {
+      unclear += kPause;
+      std::this_thread::sleep_for(kPause);
+      continue;
+    }
+    empty = found ? 0 : empty + 1;
     if (empty == kEmptyLooks) return blows;
-    if (empty == 0) {
+    if (found) {
       if (waited >= patience) {
         return fail(ErrorKind::kTimeout,
                     fmt::format("process {} of attempt {} outlives SIGKILL", set->any(), tag));

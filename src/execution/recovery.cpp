@@ -179,9 +179,14 @@ Task<Status> deliver_log(Store& store, AttemptFence fence, fs::path file) {
   }
 }
 
+fs::path kept_place(const fs::path& state_dir, const WorkspaceName& workspace,
+                    const runner::AttemptDirectory& directory) {
+  return state_dir / "spool" / "kept" / workspace.value / directory.root.filename();
+}
+
 Result<fs::path> keep_apart(const fs::path& state_dir, const WorkspaceName& workspace,
                             const runner::AttemptDirectory& directory) {
-  fs::path kept = state_dir / "spool" / "kept" / workspace.value / directory.root.filename();
+  fs::path kept = kept_place(state_dir, workspace, directory);
   std::error_code error;
   fs::create_directories(kept.parent_path(), error);
   if (!error) fs::rename(directory.root, kept, error);

@@ -41,8 +41,13 @@ Leftovers read_leftovers(const runner::AttemptDirectory& directory);
 // Appends what of the attempt's log did not reach the store. Only while the attempt still counts.
 Task<Status> deliver_log(Store& store, AttemptFence fence, std::filesystem::path file);
 
-// Moves a directory whose leftovers nobody took to <state>/spool/kept/<workspace>/ and returns the
-// new path. Blocks.
+// Where a directory goes whose leftovers nobody took: below <state>/spool/kept/<workspace>/.
+std::filesystem::path kept_place(const std::filesystem::path& state_dir,
+                                 const WorkspaceName& workspace,
+                                 const runner::AttemptDirectory& directory);
+
+// Moves it there and returns where that is. Blocks. Hold the workspace first: whoever dies in
+// between leaves the directory to the next sweep.
 Result<std::filesystem::path> keep_apart(const std::filesystem::path& state_dir,
                                          const WorkspaceName& workspace,
                                          const runner::AttemptDirectory& directory);

@@ -260,8 +260,18 @@ Task<http::Response> RunnerApi::recover(AttemptFence fence, std::string body) {
 }
 
 Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {
-  auto result = runner::decode_result(body);
-  if (!result) co_return refusal(result.error());
+  auto last = runner::decode_finish(body);
+  if (!last) co_return refusal(last.error());
+  AttemptResult* const result = &last->result;
+  if (!last->log.empty()) {
+    const auto appended = co_await parts_.store.append_log(fence, last->log_offset, last->log);
+    if (appended) co_await tee(fence, last->log_offset, std::move(last->log));
+    // A log that is refused does not keep the attempt from ending; fenced, it may have ended with
+    // the first try of this request.
+    if (!appended && runner::status_of(appended.error().kind) == 503) {
+      co_return refusal(appended.error());
+    }
+  }
   const Instant now = parts_.clock.now();
   const auto claimed = co_await parts_.store.find_claim(fence.claim);
   if (!claimed) co_return refusal(claimed.error());

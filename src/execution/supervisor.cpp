@@ -104,6 +104,7 @@ Task<bool> Supervisor::look() {
   };
   std::erase_if(said_, has_ended);
   std::erase_if(patience_, has_ended);
+  if (!ended.empty()) parts_.capacity_freed();
   for (auto& [key, guard] : ended) {
     if (std::ranges::find(running_, key) == running_.end()) {
       co_await tidy(guard.directory, guard.workspace);
@@ -111,7 +112,6 @@ Task<bool> Supervisor::look() {
       guards_.insert_or_assign(key, std::move(guard));  // the next look tries again
     }
   }
-  if (!ended.empty()) parts_.capacity_freed();
   co_return true;
 }
 
@@ -190,7 +190,7 @@ Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict) {
     }
   }
   // An attempt that never registered has started nothing, so nothing of it can be missing.
-  if (row.process && !left.note) {
+  if (row.process && !left.note && parts_.on_interrupt == OnInterrupt::kHold) {
     interruption.hold_reason = fmt::format(
         "attempt {} of run {} was lost ({}) and its directory {} cannot be read: resources may "
         "exist that the state does not know; look, then `workspace release {}`",
@@ -234,19 +234,20 @@ Task<> Supervisor::tidy(runner::AttemptDirectory directory, WorkspaceName worksp
     if (!removed) parts_.log.warning(removed.error().message, fields);
     co_return;
   }
-  const auto kept = co_await parts_.launcher.keep_apart(workspace, directory);
-  if (!kept) {
-    parts_.log.error(kept.error().message, fields);
-    co_return;
-  }
   const std::string reason = fmt::format(
       "an attempt that no longer counted left a state that nobody took: compare {} with the "
       "current "
       "state, then `workspace release {}`",
-      kept->string(), workspace.value);
+      kept_place(parts_.state_dir, workspace, directory).string(), workspace.value);
   parts_.log.error(reason, fields);
   const auto held = co_await hold_workspace(parts_.store, workspace, reason, parts_.clock.now());
-  if (!held) parts_.log.error("holding the workspace: " + held.error().message, fields);
+  if (!held) {
+    parts_.log.error("holding the workspace: " + held.error().message, fields);
+    // The sweep at the next start tries again, unless there is nothing left to hold.
+    if (held.error().kind != ErrorKind::kNotFound) co_return;
+  }
+  const auto moved = co_await parts_.launcher.keep_apart(workspace, directory);
+  if (!moved) parts_.log.error(moved.error().message, fields);
 }
 
 // Directories of attempts that ended while no daemon looked. Their processes may still live.

@@ -13,6 +13,7 @@
 #include "execution/adoption.hpp"
 #include "execution/launcher.hpp"
 #include "execution/lease_observer.hpp"
+#include "model/on_interrupt.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/signal.hpp"
 #include "store/store.hpp"
@@ -40,6 +41,7 @@ class Supervisor {
     // How long what a dead guard left may take to stop by itself: a runner whose guard died, and
     // tofu whose runner died, interrupt themselves and write their state.
     Duration stop_allowance;
+    OnInterrupt on_interrupt;
     CurrentFence current_fence;
     std::function<void()> capacity_freed;
     // An attempt was ended from here, with the sentence that the run got, too.

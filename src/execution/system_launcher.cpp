@@ -15,7 +15,8 @@ Task<Status> SystemLauncher::prepare(runner::AttemptDirectory directory, Attempt
 
 Result<pid_t> SystemLauncher::start_guard(const runner::AttemptDirectory& directory,
                                           const AttemptFence& fence, Duration first_lease) {
-  return runner::launch_guard({.program = settings_.runner_program,
+  return runner::launch_guard({.guard = settings_.programs / "provisioner-guard",
+                               .runner = settings_.programs / "provisioner-runner",
                                .socket = settings_.socket,
                                .directory = directory.root,
                                .fence = fence,

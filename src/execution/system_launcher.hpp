@@ -12,8 +12,8 @@ namespace provisioner::execution {
 
 struct SystemLauncherSettings {
   std::filesystem::path state_dir;
-  std::filesystem::path socket;          // of this daemon, where runners report
-  std::filesystem::path runner_program;  // provisioner-runner
+  std::filesystem::path socket;    // of this daemon, where runners report
+  std::filesystem::path programs;  // where provisioner-guard and provisioner-runner are
 };
 
 // What blocks is done behind `offload`, which outlives this object. To be used on the main thread's

@@ -36,6 +36,7 @@ struct Request {
   std::string body;
   std::optional<PeerCredentials> peer;  // server side, unix sockets only
   std::string remote_address;           // server side, TCP only: "127.0.0.1", "::1"
+  bool is_encrypted = false;            // server side: it came over TLS
 
   std::string path() const;                                       // decoded, without the query
   std::optional<std::string> query(std::string_view name) const;  // decoded

@@ -68,7 +68,8 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
     boost::asio::cancellation_signal cancel;
     std::optional<PeerCredentials> peer;
     std::string remote_address;
-    std::string unread;  // received, not yet part of a message
+    std::shared_ptr<const TlsContext> tls;  // nothing: in plain
+    std::string unread;                     // received, not yet part of a message
   };
   using ConnectionPtr = std::shared_ptr<Connection>;
 
@@ -79,10 +80,10 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
         report_bug(std::move(r)),
         connection_ended(loop) {}
 
-  void start(Listener listener);
+  void start(Listener listener, bool speaks_tls = false);
   void close_listeners();
-  Task<> accept_from(std::shared_ptr<Listener> listener);
-  void begin(Accepted accepted);
+  Task<> accept_from(std::shared_ptr<Listener> listener, bool speaks_tls);
+  void begin(Accepted accepted, bool speaks_tls);
   Task<> converse(ConnectionPtr connection);
   Task<std::expected<std::optional<Request>, ParseFailure>> receive(Connection& connection,
                                                                     bool& keep_alive,
@@ -96,19 +97,20 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   Handler handler;
   ServerLimits limits;
   ReportBug report_bug;
+  std::shared_ptr<const TlsContext> tls;  // of the listeners that speak it
   std::vector<std::shared_ptr<Listener>> listeners;
   std::set<ConnectionPtr> connections;
   Signal connection_ended;
   bool stopping = false;
 };
 
-void Server::State::start(Listener listener) {
+void Server::State::start(Listener listener, bool speaks_tls) {
   listeners.push_back(std::make_shared<Listener>(std::move(listener)));
   boost::asio::co_spawn(
       loop,
-      [](std::shared_ptr<State> self, std::shared_ptr<Listener> accepting) -> Task<> {
-        co_await self->accept_from(std::move(accepting));
-      }(shared_from_this(), listeners.back()),
+      [](std::shared_ptr<State> self, std::shared_ptr<Listener> accepting, bool tls) -> Task<> {
+        co_await self->accept_from(std::move(accepting), tls);
+      }(shared_from_this(), listeners.back(), speaks_tls),
       boost::asio::detached);
 }
 
@@ -119,7 +121,7 @@ void Server::State::close_listeners() {
   connection_ended.notify();
 }
 
-Task<> Server::State::accept_from(std::shared_ptr<Listener> listener) {
+Task<> Server::State::accept_from(std::shared_ptr<Listener> listener, bool speaks_tls) {
   while (!stopping) {
     while (connections.size() >= limits.connections && !stopping) co_await connection_ended.wait();
     if (stopping || !co_await listener->wait()) co_return;
@@ -131,15 +133,16 @@ Task<> Server::State::accept_from(std::shared_ptr<Listener> listener) {
       co_await pause.async_wait(
           boost::asio::redirect_error(boost::asio::use_awaitable, ended_early));
     } else if (*accepted) {
-      begin(std::move(**accepted));
+      begin(std::move(**accepted), speaks_tls);
     }
   }
 }
 
-void Server::State::begin(Accepted accepted) {
+void Server::State::begin(Accepted accepted, bool speaks_tls) {
   auto connection = std::make_shared<Connection>(loop);
   connection->peer = accepted.peer;
   connection->remote_address = std::move(accepted.remote_address);
+  if (speaks_tls) connection->tls = tls;
   if (!connection->wire.adopt(accepted.fd, accepted.family)) return;  // the descriptor is closed
   connections.insert(connection);
   boost::asio::co_spawn(
@@ -158,6 +161,10 @@ void Server::State::begin(Accepted accepted) {
 }
 
 Task<> Server::State::converse(ConnectionPtr connection) {
+  if (connection->tls) {
+    connection->wire.arm(limits.handshake);
+    if (!co_await connection->wire.secure(*connection->tls, "")) co_return;
+  }
   bool keep_alive = true;
   while (keep_alive && !stopping) {
     connection->phase = Phase::kWaiting;
@@ -201,6 +208,7 @@ Task<std::expected<std::optional<Request>, ParseFailure>> Server::State::receive
       http_10 = parser.is_http_10();
       parser.request().peer = connection.peer;
       parser.request().remote_address = connection.remote_address;
+      parser.request().is_encrypted = connection.tls != nullptr;
       co_return std::move(parser.request());
     }
     if (parser.head_done() && !continued) {
@@ -321,13 +329,18 @@ Server::~Server() {
   }
 }
 
-Result<std::uint16_t> Server::listen_tcp(const std::string& host, std::uint16_t port) {
+Result<std::uint16_t> Server::listen_tcp(const std::string& host, std::uint16_t port,
+                                         std::shared_ptr<const TlsContext> tls) {
   Result<Listener> listener = Listener::tcp(state_->loop, host, port);
   if (!listener) return std::unexpected(listener.error());
   const std::uint16_t bound = listener->port();
-  state_->start(std::move(*listener));
+  const bool speaks_tls = tls != nullptr;
+  if (speaks_tls) renew_tls(std::move(tls));
+  state_->start(std::move(*listener), speaks_tls);
   return bound;
 }
+
+void Server::renew_tls(std::shared_ptr<const TlsContext> tls) { state_->tls = std::move(tls); }
 
 Status Server::listen_unix(const std::filesystem::path& path, unsigned mode) {
   Result<Listener> listener = Listener::unix_socket(state_->loop, path, mode);

@@ -10,6 +10,7 @@
 
 #include "base/error.hpp"
 #include "http/message.hpp"
+#include "http/tls.hpp"
 #include "runtime/task.hpp"
 
 namespace provisioner::http {
@@ -23,6 +24,7 @@ struct ServerLimits {
   // Ends a connection that waits for its next request, brings its header too slowly, or moves less
   // than 256 KiB of a body in this time.
   std::chrono::milliseconds idle{60'000};
+  std::chrono::milliseconds handshake{10'000};  // for TLS to begin
 };
 
 // Owns its listeners and connections. Sockets are CLOEXEC. A handler that throws is a bug: the
@@ -39,8 +41,13 @@ class Server {
   ~Server();  // closes everything at once and cancels the handlers
 
   // Port 0 picks a free one. Returns the port. kConflict: the address is in use (names it). Looks
-  // up a host name, so it may block: for the start of a program.
-  Result<std::uint16_t> listen_tcp(const std::string& host, std::uint16_t port);
+  // up a host name, so it may block: for the start of a program. With `tls`, of the role kServer,
+  // nothing but TLS is spoken there.
+  Result<std::uint16_t> listen_tcp(const std::string& host, std::uint16_t port,
+                                   std::shared_ptr<const TlsContext> tls = nullptr);
+
+  // What new connections get from now on where TLS is spoken; the others keep what they have.
+  void renew_tls(std::shared_ptr<const TlsContext> tls);
 
   // Replaces a stale socket file; the file gets `mode` before anybody can connect. The caller knows
   // that no other daemon lives. kConflict when something else than a socket stands there. The file

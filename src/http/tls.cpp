@@ -13,6 +13,7 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <ctime>
 #include <fstream>
 
 namespace provisioner::http {
@@ -114,6 +115,13 @@ class OpenSslContext final : public TlsContext {
     context_.use_private_key_file(settings.key.string(), ssl::context::pem, error);
     if (error) return wrong(settings.key, "is no key of that certificate in PEM", error);
     return {};
+  }
+
+  std::optional<Instant> expires_at() const override {
+    const X509* const own = SSL_CTX_get0_certificate(context_.native_handle());
+    std::tm at{};
+    if (own == nullptr || ASN1_TIME_to_tm(X509_get0_notAfter(own), &at) != 1) return std::nullopt;
+    return Instant(std::chrono::seconds(::timegm(&at)));
   }
 
   std::unique_ptr<TlsStream> wrap(TlsStream::Socket& socket,

@@ -4,9 +4,11 @@
 #include <boost/asio/generic/stream_protocol.hpp>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.hpp"
+#include "base/time.hpp"
 #include "runtime/task.hpp"
 
 namespace provisioner::http {
@@ -50,6 +52,8 @@ class TlsContext {
   static Result<std::shared_ptr<const TlsContext>> make(TlsRole role, const TlsSettings& settings);
 
   virtual ~TlsContext() = default;
+  // Until when one's own certificate is good; absent without one.
+  virtual std::optional<Instant> expires_at() const = 0;
   // `peer` is the name or address that a server's certificate must be for; not used by a server.
   virtual std::unique_ptr<TlsStream> wrap(TlsStream::Socket& socket,
                                           const std::string& peer) const = 0;

@@ -22,7 +22,7 @@ AttemptDirectory AttemptDirectory::of(const fs::path& state_directory,
 }
 
 fs::path AttemptDirectory::state(std::int64_t number) const {
-  return spool() / fmt::format("state-{:06}.json", number);
+  return root / fmt::format("state-{:06}.json", number);
 }
 
 fs::path cache_directory(const fs::path& state_directory, const WorkspaceName& workspace) {
@@ -58,7 +58,7 @@ Result<std::optional<ExitRecord>> read_exit_record(const AttemptDirectory& direc
 std::vector<fs::path> unacknowledged_states(const AttemptDirectory& directory) {
   std::vector<fs::path> states;
   std::error_code absent_is_empty;
-  for (const auto& entry : fs::directory_iterator(directory.spool(), absent_is_empty)) {
+  for (const auto& entry : fs::directory_iterator(directory.root, absent_is_empty)) {
     const std::string name = entry.path().filename().string();
     if (name.starts_with("state-") && name.ends_with(".json")) states.push_back(entry.path());
   }

@@ -1,15 +1,14 @@
 // The directory of one attempt, <state_dir>/work/<workspace>/attempts/<run>-<attempt>/:
 //
 //   content/       the unpacked bundle, made by the daemon; tofu's working directory is in it
-//   spool/state-N.json  state bodies that tofu handed over and the daemon has not acknowledged yet
-//   spool/log      the log, whole
-//   bin/tofu       a link to the chosen binary, first on PATH
+//   state-N.json   state bodies that tofu handed over and the daemon has not acknowledged yet
+//   log            the log, whole
 //   variables.tfvars.json, plan.tfplan   0600, removed by the runner
-//   identity.json  a Registration, before it is sent
 //   guard.log      what guard and runner themselves say
 //   exit           how the guard ended, written when nothing of the attempt lived any more
 //
-// The daemon sweeps it (left states are pushed) and then deletes it.
+// The daemon sweeps it (left states are pushed) and then deletes it. Few files and no needless
+// folders: making and deleting them is most of what a short run costs the file system.
 #pragma once
 
 #include <filesystem>
@@ -31,13 +30,10 @@ struct AttemptDirectory {
                              const WorkspaceName& workspace, const RunId& run, Attempt attempt);
 
   std::filesystem::path content() const { return root / "content"; }
-  std::filesystem::path spool() const { return root / "spool"; }
-  std::filesystem::path log() const { return root / "spool" / "log"; }
+  std::filesystem::path log() const { return root / "log"; }
   std::filesystem::path state(std::int64_t number) const;
-  std::filesystem::path binaries() const { return root / "bin"; }
   std::filesystem::path variables() const { return root / "variables.tfvars.json"; }
   std::filesystem::path plan() const { return root / "plan.tfplan"; }
-  std::filesystem::path identity() const { return root / "identity.json"; }
   std::filesystem::path guard_log() const { return root / "guard.log"; }
   std::filesystem::path exit_record() const { return root / "exit"; }
 };

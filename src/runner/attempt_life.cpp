@@ -21,6 +21,10 @@ namespace asio = boost::asio;
 constexpr Duration kLogPause = std::chrono::milliseconds(100);
 constexpr std::size_t kLogBatch = 64 * 1024;
 constexpr Duration kWatch = std::chrono::seconds(30);
+// A run of nothing but `true` ends sooner, and need not ask.
+constexpr Duration kBeforeWatch = std::chrono::milliseconds(50);
+constexpr Duration kFirstBeat = std::chrono::seconds(1);
+constexpr Duration kLastMoment = std::chrono::milliseconds(20);
 constexpr Duration kAfterFailure = std::chrono::milliseconds(500);
 
 std::int64_t micros_of(BootInstant at) { return at.time_since_epoch().count(); }
@@ -33,7 +37,7 @@ AttemptLife::AttemptLife(Parts parts)
       signals_(parts_.loop, SIGTERM, SIGINT, SIGHUP),
       moved_(parts_.loop),
       ship_now_(parts_.loop),
-      shipped_some_(parts_.loop) {}
+      shipped_all_but_the_end_(parts_.loop) {}
 
 void AttemptLife::begin() {
   parts_.course.on_stop([this] {
@@ -55,7 +59,7 @@ void AttemptLife::go_on(const Assignment& assignment, BootInstant registered_at)
                       {assignment.lease, assignment.margin, assignment.stop_allowance});
   tell_deadline();
   moved_.notify();
-  asio::co_spawn(parts_.loop, beat(), asio::detached);
+  asio::co_spawn(parts_.loop, beat(registered_at), asio::detached);
   asio::co_spawn(parts_.loop, watch(), asio::detached);
 }
 
@@ -104,7 +108,12 @@ Task<> AttemptLife::kill_when_time_is_up() {
 }
 
 Task<> AttemptLife::end_the_others() {
-  while (parts_.processes.look(getpid(), parts_.guard) > 0) {
+  // The last trampoline has told of its child's end and is about to go by itself.
+  const BootInstant patience_ends = parts_.clock.boot_now() + kLastMoment;
+  while (parts_.reaper.has_children() && parts_.clock.boot_now() < patience_ends) {
+    co_await parts_.reaper.some_ended().wait_until(parts_.clock, patience_ends);
+  }
+  while (parts_.reaper.has_children() && parts_.processes.look(getpid(), parts_.guard) > 0) {
     parts_.processes.signal_all(SIGKILL);
     co_await parts_.clock.sleep_for(std::chrono::milliseconds(5));
   }
@@ -121,7 +130,9 @@ void AttemptLife::heed(const Result<http::Response>& answer) {
   if (heartbeat && heartbeat->cancel_requested) stop(StopCause::kCancelled);
 }
 
-Task<> AttemptLife::beat() {
+// The registration was as good as a heartbeat.
+Task<> AttemptLife::beat(BootInstant registered_at) {
+  co_await parts_.clock.sleep_until(registered_at + std::min(heartbeat_, kFirstBeat));
   while (!parts_.course.fenced()) {
     const BootInstant sent = parts_.clock.boot_now();
     const auto answer =
@@ -141,6 +152,7 @@ Task<> AttemptLife::watch() {
   const std::string target =
       fmt::format("{}?seconds={}", kWatchPath,
                   std::chrono::duration_cast<std::chrono::seconds>(kWatch).count());
+  co_await parts_.clock.sleep_for(kBeforeWatch);
   while (!parts_.course.stopping()) {
     const auto answer =
         co_await parts_.daemon.ask({"GET", target, ""}, kWatch + std::chrono::seconds(5));
@@ -150,41 +162,51 @@ Task<> AttemptLife::watch() {
 }
 
 Task<> AttemptLife::ship_log() {
+  const auto is_little = [this] {
+    return log_->size() - shipped_ <= static_cast<std::int64_t>(kLogBatch);
+  };
+  shipping_ = true;
   while (!parts_.course.fenced() && !cannot_ship_) {
-    if (shipped_ == log_->size()) {
+    if (!ending_ && is_little()) {
       co_await ship_now_.wait_until(parts_.clock, parts_.clock.boot_now() + kLogPause);
-      continue;
     }
+    if (ending_ && is_little()) break;
+    if (shipped_ == log_->size()) continue;
     auto text = log_->read(shipped_, kLogBatch);
     if (!text || text->empty()) {
       cannot_ship_ = true;
       break;
     }
     const std::int64_t end = shipped_ + static_cast<std::int64_t>(text->size());
-    const bool more = end < log_->size();
     const auto answer =
         co_await parts_.daemon.insist({"POST", fmt::format("{}?offset={}", kLogPath, shipped_),
                                        std::move(*text), "text/plain; charset=utf-8"},
                                       [this] { return parts_.course.deadline(); });
     if (answer) {
       shipped_ = end;
-    } else if (!may_pass(answer.error().kind)) {
+    } else if (may_pass(answer.error().kind)) {
+      co_await parts_.clock.sleep_for(kLogPause);
+    } else {
       say(fmt::format("the daemon refuses the log: {}", answer.error().message));
       cannot_ship_ = true;
       if (answer.error().kind == ErrorKind::kFenced) stop(StopCause::kFenced);
     }
-    shipped_some_.notify();
-    if (!more) co_await ship_now_.wait_until(parts_.clock, parts_.clock.boot_now() + kLogPause);
   }
+  shipping_ = false;
+  shipped_all_but_the_end_.notify();
 }
 
-Task<> AttemptLife::ship_the_rest() {
-  // Nothing comes any more that would be worth waiting for.
+Task<AttemptLife::LogEnd> AttemptLife::end_of_log() {
+  ending_ = true;
   ship_now_.notify();
-  while (log_ != nullptr && shipped_ < log_->size() && !cannot_ship_ && !parts_.course.fenced() &&
+  while (shipping_ && !parts_.course.fenced() &&
          parts_.clock.boot_now() < parts_.course.deadline()) {
-    co_await shipped_some_.wait_until(parts_.clock, parts_.clock.boot_now() + kLogPause);
+    co_await shipped_all_but_the_end_.wait_until(parts_.clock, parts_.clock.boot_now() + kLogPause);
   }
+  LogEnd end{shipped_, ""};
+  if (log_ == nullptr || shipping_ || cannot_ship_) co_return end;
+  if (auto text = log_->read(shipped_, kLogBatch)) end.text = std::move(*text);
+  co_return end;
 }
 
 }  // namespace provisioner::runner

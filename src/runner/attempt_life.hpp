@@ -10,6 +10,7 @@
 
 #include "runner/daemon.hpp"
 #include "runner/log_spool.hpp"
+#include "runner/process.hpp"
 #include "runner/process_set.hpp"
 #include "runner/protocol.hpp"
 #include "runner/stop.hpp"
@@ -26,6 +27,7 @@ class AttemptLife {
     Clock& clock;
     Daemon& daemon;
     Course& course;
+    Reaper& reaper;
     ProcessSet& processes;
     pid_t guard = 0;
     int guard_line = -1;
@@ -42,10 +44,17 @@ class AttemptLife {
   // Sends `log` on as it grows.
   void ship(const LogSpool& log);
 
-  // Returns when all of the log has arrived, or can not.
-  Task<> ship_the_rest();
+  // What of the log goes with the result, because it has not arrived yet: a batch at most, what
+  // stood before it was sent. `text` is empty when nothing is left, or it cannot be sent. Nothing
+  // is sent from here afterwards.
+  struct LogEnd {
+    std::int64_t offset = 0;
+    std::string text;
+  };
+  Task<LogEnd> end_of_log();
 
-  // Kills all processes of the attempt but the guard and this one, until none lives.
+  // Kills all processes of the attempt but the guard and this one, until this one has no
+  // descendant. Those that only carry the attempt's tag, if any, are the guard's to find.
   Task<> end_the_others();
 
   // Tells the guard that the rest is its affair.
@@ -58,7 +67,7 @@ class AttemptLife {
   Task<> hear_signals();
   Task<> keep_time();
   Task<> kill_when_time_is_up();
-  Task<> beat();
+  Task<> beat(BootInstant registered_at);
   Task<> watch();
   Task<> ship_log();
   // Stops when the daemon says that the attempt is over or cancelled.
@@ -69,11 +78,13 @@ class AttemptLife {
   boost::asio::signal_set signals_;
   Signal moved_;         // a deadline or the timeout is another one now
   Signal ship_now_;      // nothing more comes: the log need not gather
-  Signal shipped_some_;  // the daemon has more of the log, or refuses it
+  bool ending_ = false;  // the same
+  Signal shipped_all_but_the_end_;
   Duration heartbeat_ = std::chrono::seconds(10);
   std::optional<BootInstant> timeout_at_;
   const LogSpool* log_ = nullptr;
   std::int64_t shipped_ = 0;
+  bool shipping_ = false;  // ship_log() is at work
   bool cannot_ship_ = false;
 };
 

@@ -1,7 +1,6 @@
 #include "runner/guard.hpp"
 
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
@@ -28,7 +27,9 @@
 namespace provisioner::runner {
 namespace {
 
-constexpr int kRunnerEnd = 3;  // the runner's descriptor of the line
+// The runner's descriptors: its end of the line, and this program.
+constexpr int kRunnerEnd = 3;
+constexpr int kRunnerStarter = 4;
 
 BootInstant boot_now() {
   timespec t{};
@@ -55,19 +56,33 @@ pid_t start_runner(const GuardOptions& options, int line) {
                                               "--run",
                                               options.run.value,
                                               "--attempt",
-                                              fmt::format("{}", options.attempt.value),
+                                              std::to_string(options.attempt.value),
                                               "--line",
-                                              fmt::format("{}", kRunnerEnd),
+                                              std::to_string(kRunnerEnd),
+                                              "--starter",
+                                              std::to_string(kRunnerStarter),
                                               "--first-lease-us",
-                                              fmt::format("{}", options.first_lease.count())};
+                                              std::to_string(options.first_lease.count())};
   std::vector<char*> argv;
   for (const auto& argument : arguments) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
 
+  // By descriptor, so that an upgrade meanwhile does not change the program under the runner. Its
+  // number lies above those that it and the line get there.
+  const int self = open("/proc/self/exe", O_PATH | O_CLOEXEC);
+  const int starter = fcntl(self, F_DUPFD_CLOEXEC, kRunnerStarter + 1);
+  close(self);
+  const int runner_line = fcntl(line, F_DUPFD_CLOEXEC, kRunnerStarter + 1);
+  if (starter < 0 || runner_line < 0) {
+    say("cannot prepare", std::strerror(errno));
+    return -1;
+  }
+
   posix_spawn_file_actions_t files;
   posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, line, kRunnerEnd);
-  posix_spawn_file_actions_addclosefrom_np(&files, kRunnerEnd + 1);
+  posix_spawn_file_actions_adddup2(&files, runner_line, kRunnerEnd);
+  posix_spawn_file_actions_adddup2(&files, starter, kRunnerStarter);
+  posix_spawn_file_actions_addclosefrom_np(&files, kRunnerStarter + 1);
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none, all;
@@ -77,7 +92,10 @@ pid_t start_runner(const GuardOptions& options, int line) {
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
   pid_t pid = 0;
-  const int error = posix_spawn(&pid, "/proc/self/exe", &files, &attributes, argv.data(), environ);
+  const int error =
+      posix_spawn(&pid, options.runner.c_str(), &files, &attributes, argv.data(), environ);
+  close(starter);
+  close(runner_line);
   posix_spawn_file_actions_destroy(&files);
   posix_spawnattr_destroy(&attributes);
   if (error == 0) return pid;
@@ -161,7 +179,10 @@ void leave_record(const Watch& watch, std::string_view cause) {
       static_cast<long long>(wall.tv_sec) * 1'000'000 + wall.tv_nsec / 1'000);
   const int fd =
       open(watch.record_temporary.data(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (fd < 0 || write(fd, text.data(), static_cast<std::size_t>(size)) != size || fsync(fd) != 0 ||
+  // What is finished has its end in the store: then this page may be lost with the machine.
+  const bool durable = cause != "finished";
+  if (fd < 0 || write(fd, text.data(), static_cast<std::size_t>(size)) != size ||
+      (durable && fsync(fd) != 0) ||
       rename(watch.record_temporary.data(), watch.record_path.data()) != 0) {
     say("cannot write the exit record", std::strerror(errno));
   }
@@ -207,7 +228,8 @@ int watch_until_empty(Watch& watch, GuardPlan& plan, ProcessSet& set) {
 }  // namespace
 
 int run_guard(const GuardOptions& options) {
-  static ProcessSet set(attempt_tag(options.run, options.attempt));
+  static ProcessSet set(attempt_tag(options.run, options.attempt),
+                        ProcessSet::Carriers::kBornAfterUs);
   Watch watch;
   const std::string record = options.directory + "/exit";
   if (!copy_path(watch.record_path, record) ||

@@ -11,6 +11,7 @@
 namespace provisioner::runner {
 
 struct GuardOptions {
+  std::string runner;     // the program provisioner-runner
   std::string socket;     // of the daemon, for the runner
   std::string directory;  // of the attempt
   RunId run;
@@ -19,7 +20,7 @@ struct GuardOptions {
   Duration first_lease = std::chrono::seconds(60);
 };
 
-// The body of `provisioner-runner guard`. Takes the claim from the environment variable
+// The body of `provisioner-guard guard`. Takes the claim from the environment variable
 // PROVISIONER_CLAIM, hands it to the runner and wipes it. Returns the process's exit code: 0 when
 // the set is proved empty, however the runner ended; 1 when the runner could not be started.
 int run_guard(const GuardOptions& options);

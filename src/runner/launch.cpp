@@ -25,8 +25,10 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
 }  // namespace
 
 Result<pid_t> launch_guard(const GuardLaunch& launch) {
-  const std::vector<std::string> arguments = {launch.program.string(),
+  const std::vector<std::string> arguments = {launch.guard.string(),
                                               "guard",
+                                              "--runner",
+                                              launch.runner.string(),
                                               "--socket",
                                               launch.socket.string(),
                                               "--directory",
@@ -60,11 +62,11 @@ Result<pid_t> launch_guard(const GuardLaunch& launch) {
   posix_spawnattr_setflags(&attributes,
                            POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSID);
   pid_t pid = 0;
-  const int error = posix_spawn(&pid, launch.program.c_str(), &files, &attributes,
+  const int error = posix_spawn(&pid, launch.guard.c_str(), &files, &attributes,
                                 pointers(arguments).data(), pointers(environment).data());
   posix_spawn_file_actions_destroy(&files);
   posix_spawnattr_destroy(&attributes);
-  if (error != 0) return fail_errno(fmt::format("starting {}", launch.program.string()), error);
+  if (error != 0) return fail_errno(fmt::format("starting {}", launch.guard.string()), error);
   return pid;
 }
 

@@ -14,7 +14,8 @@
 namespace provisioner::runner {
 
 struct GuardLaunch {
-  std::filesystem::path program;    // provisioner-runner
+  std::filesystem::path guard;      // the program provisioner-guard
+  std::filesystem::path runner;     // the program provisioner-runner
   std::filesystem::path socket;     // of this daemon
   std::filesystem::path directory;  // of the attempt; exists, with content/
   AttemptFence fence;

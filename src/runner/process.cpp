@@ -59,10 +59,13 @@ std::vector<char*> pointers(const std::vector<std::string>& words) {
   return result;
 }
 
-int spawn_trampoline(const Command& command, const Pair& line, const Pair& output,
+// Where the trampoline's own program is open when it is executed. It closes it.
+constexpr int kProgram = kTrampolineError + 1;
+
+int spawn_trampoline(int starter, const Command& command, const Pair& line, const Pair& output,
                      const Pair& error, pid_t& pid) {
   std::vector<std::string> arguments = {
-      "provisioner-runner",      "exec-child", "--parent", fmt::format("{}", getpid()), "--group",
+      "provisioner-guard",       "exec-child", "--parent", fmt::format("{}", getpid()), "--group",
       command.group ? "1" : "0", "--"};
   arguments.insert(arguments.end(), command.words.begin(), command.words.end());
 
@@ -74,7 +77,9 @@ int spawn_trampoline(const Command& command, const Pair& line, const Pair& outpu
   posix_spawn_file_actions_adddup2(&files, line.theirs, kTrampolineLine);
   posix_spawn_file_actions_adddup2(&files, output.ours, kTrampolineOutput);
   posix_spawn_file_actions_adddup2(&files, error.ours, kTrampolineError);
-  posix_spawn_file_actions_addclosefrom_np(&files, kTrampolineError + 1);
+  // After the others: one of them may have been at this number.
+  posix_spawn_file_actions_adddup2(&files, starter, kProgram);
+  posix_spawn_file_actions_addclosefrom_np(&files, kProgram + 1);
   posix_spawn_file_actions_addchdir_np(&files, command.directory.c_str());
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
@@ -84,7 +89,8 @@ int spawn_trampoline(const Command& command, const Pair& line, const Pair& outpu
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  const int failed = posix_spawn(&pid, "/proc/self/exe", &files, &attributes,
+  const std::string program = fmt::format("/proc/self/fd/{}", kProgram);
+  const int failed = posix_spawn(&pid, program.c_str(), &files, &attributes,
                                  pointers(arguments).data(), pointers(command.environment).data());
   posix_spawn_file_actions_destroy(&files);
   posix_spawnattr_destroy(&attributes);
@@ -99,7 +105,9 @@ bool is_our_child(pid_t pid) {
 
 }  // namespace
 
-Reaper::Reaper(asio::any_io_executor loop) : signals_(loop, SIGCHLD) { listen(); }
+Reaper::Reaper(asio::any_io_executor loop) : signals_(loop, SIGCHLD), some_ended_(loop) {
+  listen();
+}
 
 void Reaper::listen() {
   signals_.async_wait([this](boost::system::error_code error, int) {
@@ -114,11 +122,17 @@ void Reaper::reap() {
     int status = 0;
     const pid_t pid = waitpid(-1, &status, WNOHANG);
     if (pid <= 0) return;
+    some_ended_.notify();
     const auto found = watched_.find(pid);
     if (found == watched_.end()) continue;
     found->second.status = status;
     if (found->second.ended != nullptr) found->second.ended->notify();
   }
+}
+
+bool Reaper::has_children() const {
+  siginfo_t info{};
+  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;
 }
 
 void Reaper::watch(pid_t pid, Signal* ended) { watched_[pid] = {ended, std::nullopt}; }
@@ -131,12 +145,13 @@ std::optional<int> Reaper::status_of(pid_t pid) const {
 }
 
 Result<std::unique_ptr<Process>> Process::start(asio::any_io_executor loop, Reaper& reaper,
-                                                const Command& command, OnOutput on_output) {
+                                                int starter, const Command& command,
+                                                OnOutput on_output) {
   Pair line = make_line(), output = make_pipe(), error = make_pipe();
   pid_t pid = 0;
   int failed = EMFILE;
   if (line.ours >= 0 && output.ours >= 0 && error.ours >= 0) {
-    failed = spawn_trampoline(command, line, output, error, pid);
+    failed = spawn_trampoline(starter, command, line, output, error, pid);
   }
   if (failed != 0) {
     for (Pair* pair : {&line, &output, &error}) pair->close_both();

@@ -31,6 +31,13 @@ class Reaper {
   // As waitpid gives it; absent while it lives.
   std::optional<int> status_of(pid_t pid) const;
 
+  // Whether a child lives, or is dead and nobody has waited for it. As the runner is a subreaper,
+  // without a child it has no descendant either.
+  bool has_children() const;
+
+  // Notified when children were waited for.
+  Signal& some_ended() { return some_ended_; }
+
  private:
   struct Watched {
     Signal* ended = nullptr;
@@ -41,6 +48,7 @@ class Reaper {
 
   boost::asio::signal_set signals_;
   std::map<pid_t, Watched> watched_;
+  Signal some_ended_;
 };
 
 struct Command {
@@ -60,11 +68,15 @@ enum class Stream { kOutput, kError };
 
 class Process {
  public:
+  static constexpr int kLowestStarter = 16;  // out of the way of the child's arrangement
+
   using OnOutput = std::function<void(Stream stream, std::string_view piece)>;
 
-  // Call it from the main thread: the kernel's death signal belongs to the thread that spawns.
+  // `starter` is a descriptor of the program provisioner-guard, kLowestStarter or above. Call it
+  // from the main thread: the kernel's death signal belongs to the thread that spawns.
   static Result<std::unique_ptr<Process>> start(boost::asio::any_io_executor loop, Reaper& reaper,
-                                                const Command& command, OnOutput on_output);
+                                                int starter, const Command& command,
+                                                OnOutput on_output);
   ~Process();  // does not end the child
 
   // Hands over all output and returns when the child has ended. Does not wait for grandchildren

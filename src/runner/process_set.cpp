@@ -2,8 +2,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <fmt/format.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,6 +39,9 @@ ssize_t read_some(int fd, char* into, std::size_t size) {
 struct Stat {
   bool lives = false;
   pid_t parent = 0;
+  bool has_environment = false;  // false for the kernel's own, and in the middle of an exec
+  bool is_kernels = false;
+  std::int64_t start = 0;  // clock ticks since the machine's start
 };
 
 // The name of a process may hold spaces and parentheses: fields count from the last one.
@@ -53,54 +56,123 @@ Stat read_stat(int process_directory) {
   if (name_end == std::string_view::npos || name_end + 2 >= text.size()) return {};
   text.remove_prefix(name_end + 2);
 
-  constexpr int kState = 3, kParent = 4, kThreads = 20;  // as proc(5) counts
+  constexpr int kState = 3, kParent = 4, kFlags = 9, kThreads = 20,
+                kStart = 22;  // as proc(5) counts
+  constexpr int kEnvironmentEnd = 51;
+  constexpr unsigned kKernelThread = 0x00200000;  // PF_KTHREAD
   Stat stat;
   char state = 'X';
   int threads = 0;
-  for (int field = kState; field <= kThreads && !text.empty(); ++field) {
+  unsigned flags = 0;
+  for (int field = kState; field <= kEnvironmentEnd && !text.empty(); ++field) {
     const auto word = text.substr(0, text.find(' '));
     if (field == kState) state = word.empty() ? 'X' : word[0];
     if (field == kParent) std::from_chars(word.data(), word.data() + word.size(), stat.parent);
+    if (field == kFlags) std::from_chars(word.data(), word.data() + word.size(), flags);
+    if (field == kStart) std::from_chars(word.data(), word.data() + word.size(), stat.start);
+    if (field == kEnvironmentEnd) stat.has_environment = word != "0";
     if (field == kThreads) std::from_chars(word.data(), word.data() + word.size(), threads);
     text.remove_prefix(std::min(word.size() + 1, text.size()));
   }
+  stat.is_kernels = (flags & kKernelThread) != 0;
   // A process whose first thread has ended looks like a zombie while the other threads work.
   stat.lives = (state != 'Z' && state != 'X') || threads > 1;
   return stat;
 }
 
+// The number behind `word` in a file of /proc; -1 = there is none.
+std::int64_t number_in(int proc, const char* name, std::string_view word) {
+  const Descriptor file(openat(proc, name, O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) return -1;
+  std::array<char, 32768> buffer;
+  std::size_t size = 0;
+  while (size < buffer.size()) {
+    const ssize_t got = read_some(file.get(), buffer.data() + size, buffer.size() - size);
+    if (got <= 0) break;
+    size += static_cast<std::size_t>(got);
+  }
+  const std::string_view text(buffer.data(), size);
+  const auto at = word.empty() ? 0 : text.rfind(word);
+  std::int64_t number = -1;
+  if (at == std::string_view::npos) return -1;
+  std::from_chars(text.data() + at + word.size(), text.data() + text.size(), number);
+  return number;
+}
+
+std::int64_t forks_so_far(int proc) { return number_in(proc, "stat", "\nprocesses "); }
+
+// A subreaper without a child has no descendant either.
+bool has_children() {
+  siginfo_t info{};
+  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;
+}
+
+// Pids are given in turn: whether `pid` was given before ours, when `last` was the last one. In
+// doubt it was not.
+bool is_older(pid_t pid, pid_t last) {
+  constexpr pid_t kJustBorn = 1000;  // since `last` was read
+  const pid_t self = getpid();
+  return pid < self && (self <= last || pid > last + kJustBorn);
+}
+
 }  // namespace
 
 std::string attempt_tag(const RunId& run, Attempt attempt) {
-  return fmt::format("{}.{}", run.value, attempt.value);
+  return run.value + "." + std::to_string(attempt.value);
 }
 
-ProcessSet::ProcessSet(std::string_view tag) {
+ProcessSet::ProcessSet(std::string_view tag, Carriers carriers) {
   char* out = entry_.data() + 1;
   out = std::copy(kAttemptVariable.begin(), kAttemptVariable.end(), out);
   *out++ = '=';
   tag = tag.substr(0, 100);
   out = std::copy(tag.begin(), tag.end(), out);
   entry_size_ = static_cast<std::size_t>(out - entry_.data()) + 1;
+  if (carriers == Carriers::kBornAfterUs) {
+    const Descriptor proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (proc.get() < 0) return;
+    const Descriptor self(openat(proc.get(), "self", O_PATH | O_CLOEXEC));
+    if (self.get() < 0) return;
+    oldest_carrier_ = read_stat(self.get()).start;
+    forks_before_ = forks_so_far(proc.get());
+  }
 }
 
-bool ProcessSet::carries_tag(int process_directory) const {
+// Absent, too, when there is not a byte of it.
+ProcessSet::Tag ProcessSet::read_environment(int process_directory, bool& empty) const {
+  empty = false;
   const Descriptor file(openat(process_directory, "environ", O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return false;
+  if (file.get() < 0) return Tag::kAbsent;
   const std::string_view entry(entry_.data(), entry_size_);
   // The end of one piece stays in front of the next, for an entry that lies across them. The first
   // variable has no NUL before it, so the first piece gets one.
   std::array<char, 16384> buffer;
   buffer[0] = '\0';
   std::size_t kept = 1;
-  while (true) {
+  for (bool first = true;; first = false) {
     const ssize_t got = read_some(file.get(), buffer.data() + kept, buffer.size() - kept);
-    if (got <= 0) return false;
+    if (got <= 0) {
+      empty = first && got == 0;
+      return Tag::kAbsent;
+    }
     const std::string_view piece(buffer.data(), kept + static_cast<std::size_t>(got));
-    if (piece.find(entry) != std::string_view::npos) return true;
+    if (piece.find(entry) != std::string_view::npos) return Tag::kCarried;
     kept = std::min(piece.size(), entry.size() - 1);
     std::memmove(buffer.data(), piece.data() + piece.size() - kept, kept);
   }
+}
+
+ProcessSet::Tag ProcessSet::look_for_tag(int process_directory) const {
+  // What was opened before an exec reads as empty after it: hence another look.
+  for (int looks = 0; looks < 2; ++looks) {
+    bool empty = false;
+    const Tag tag = read_environment(process_directory, empty);
+    if (!empty) return tag;
+    const Stat stat = read_stat(process_directory);
+    if (!stat.lives || stat.is_kernels) return Tag::kAbsent;
+    if (!stat.has_environment) return Tag::kUnclear;
+  }
+  return Tag::kAbsent;  // emptied on purpose
 }
 
 ProcessSet::Seen* ProcessSet::find(pid_t pid) {
@@ -110,10 +182,27 @@ ProcessSet::Seen* ProcessSet::find(pid_t pid) {
   return at != end && at->pid == pid ? at : nullptr;
 }
 
+// The pid that was given last; 0 when pids do not tell who was born after us, because they may have
+// come round since.
+pid_t ProcessSet::last_born(int proc) const {
+  std::array<char, 16> self{};
+  pid_t shown = 0;  // another one where /proc is of another pid namespace
+  const ssize_t length = readlinkat(proc, "self", self.data(), self.size());
+  if (length > 0) std::from_chars(self.data(), self.data() + length, shown);
+  if (forks_before_ < 0 || shown != getpid()) return 0;
+  const std::int64_t forks = forks_so_far(proc) - forks_before_;
+  if (forks < 0 || forks >= number_in(proc, "sys/kernel/pid_max", "") / 2) return 0;
+  // "0.00 0.01 0.05 1/80 4711"
+  return static_cast<pid_t>(std::max<std::int64_t>(number_in(proc, "loadavg", " "), 0));
+}
+
 std::size_t ProcessSet::look(pid_t root, pid_t spared) {
-  count_ = 0;
+  count_ = unclear_ = 0;
   const Descriptor proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (proc.get() < 0) return 0;
+  // Without descendants only carriers of the tag are looked for, and nobody needs to know the
+  // parents of the others.
+  const pid_t last = root == getpid() && !has_children() ? last_born(proc.get()) : 0;
   alignas(dirent64) std::array<char, 16384> buffer;  // opendir(3) would use the heap
   while (true) {
     const ssize_t got = getdents64(proc.get(), buffer.data(), buffer.size());
@@ -125,10 +214,12 @@ std::size_t ProcessSet::look(pid_t root, pid_t spared) {
       const char* const name_end = entry->d_name + std::strlen(entry->d_name);
       const auto [stopped, error] = std::from_chars(entry->d_name, name_end, pid);
       if (error != std::errc() || stopped != name_end || count_ == kCapacity) continue;
+      if (last != 0 && is_older(pid, last)) continue;
       const Descriptor directory(openat(proc.get(), entry->d_name, O_PATH | O_CLOEXEC));
       const Stat stat = directory.get() < 0 ? Stat{} : read_stat(directory.get());
       if (!stat.lives) continue;
-      seen_[count_++] = {pid, stat.parent, carries_tag(directory.get())};
+      const Tag tag = stat.start >= oldest_carrier_ ? look_for_tag(directory.get()) : Tag::kAbsent;
+      seen_[count_++] = {pid, stat.parent, tag == Tag::kCarried, tag == Tag::kUnclear};
     }
   }
   std::sort(seen_.begin(), seen_.begin() + static_cast<std::ptrdiff_t>(count_),
@@ -147,8 +238,9 @@ std::size_t ProcessSet::look(pid_t root, pid_t spared) {
   std::size_t living = 0;
   for (std::size_t i = 0; i < count_; ++i) {
     Seen& seen = seen_[i];
-    if (seen.pid == getpid() || seen.pid == spared) seen.member = false;
+    if (seen.pid == getpid() || seen.pid == spared) seen.member = seen.unclear = false;
     if (seen.member) ++living;
+    if (!seen.member && seen.unclear) ++unclear_;
   }
   return living;
 }

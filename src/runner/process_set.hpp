@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -27,13 +28,20 @@ class ProcessSet {
   // At most this many processes of the whole machine are looked at.
   static constexpr std::size_t kCapacity = 65536;
 
+  // Which processes may carry the tag. Of those that began before the guard or the runner none
+  // does, and to leave them out makes a look several times cheaper.
+  enum class Carriers { kAny, kBornAfterUs };
+
   // `tag` is at most 100 bytes long; the rest is cut.
-  explicit ProcessSet(std::string_view tag);
+  explicit ProcessSet(std::string_view tag, Carriers carriers = Carriers::kAny);
 
   // Looks at /proc. Descendants of `root` (0 = none) and carriers of the tag, but neither this
   // process, nor `spared` (0 = none), nor the dead that nobody has waited for. Returns how many
   // live.
   std::size_t look(pid_t root, pid_t spared);
+  // How many of those that look() did not count may carry the tag after all: in the middle of its
+  // exec a process has no environment to be seen.
+  std::size_t unclear() const { return unclear_; }
 
   // Sends `signal` to each process that look() found, the youngest first: a child is dead before
   // its parent's death could interrupt it.
@@ -47,15 +55,22 @@ class ProcessSet {
     pid_t pid;
     pid_t parent;
     bool member;
+    bool unclear;
   };
 
-  bool carries_tag(int process_directory) const;
+  enum class Tag { kAbsent, kCarried, kUnclear };
+  Tag read_environment(int process_directory, bool& empty) const;
+  Tag look_for_tag(int process_directory) const;
+  pid_t last_born(int proc) const;
   Seen* find(pid_t pid);
 
   std::array<char, 128> entry_{};  // NUL PROVISIONER_ATTEMPT=<tag> NUL, as in environ
   std::size_t entry_size_ = 0;
+  std::int64_t forks_before_ = -1;    // of the whole machine, when this was made; -1 = unknown
+  std::int64_t oldest_carrier_ = 0;   // clock ticks since the machine's start, as /proc says it
   std::array<Seen, kCapacity> seen_;  // not initialised: zeroing would make all of it resident
   std::size_t count_ = 0;
+  std::size_t unclear_ = 0;
 };
 
 }  // namespace provisioner::runner

@@ -226,6 +226,7 @@ std::string encode(const Assignment& assignment) {
                {"upgrade", assignment.upgrade},
                {"own_backend", assignment.own_backend},
                {"init_fingerprint", assignment.init_fingerprint},
+               {"binary_directory", assignment.binary_directory},
                {"cache_directory", assignment.cache_directory},
                {"plugin_cache_directory", assignment.plugin_cache_directory},
                {"timeout_us", assignment.timeout.count()},
@@ -252,6 +253,7 @@ Result<Assignment> decode_assignment(std::string_view text) {
   fields.read("upgrade", assignment.upgrade);
   fields.read("own_backend", assignment.own_backend);
   fields.read("init_fingerprint", assignment.init_fingerprint);
+  fields.read("binary_directory", assignment.binary_directory);
   fields.read("cache_directory", assignment.cache_directory);
   fields.read("plugin_cache_directory", assignment.plugin_cache_directory);
   fields.read_micros("timeout_us", assignment.timeout);
@@ -279,7 +281,8 @@ Result<Heartbeat> decode_heartbeat(std::string_view text) {
   return result_of(fields, heartbeat);
 }
 
-std::string encode(const AttemptResult& result) {
+std::string encode(const Finish& finish) {
+  const AttemptResult& result = finish.result;
   json object = {
       {"status", to_string(result.status)},  {"error", result.error},
       {"add", result.resources.add},         {"change", result.resources.change},
@@ -287,12 +290,17 @@ std::string encode(const AttemptResult& result) {
   put(object, "exit_code", result.exit_code);
   put(object, "lock_file", result.lock_file);
   if (result.ttl_expires_at) object["ttl_expires_us"] = to_micros(*result.ttl_expires_at);
+  if (!finish.log.empty()) {
+    object["log_offset"] = finish.log_offset;
+    object["log"] = finish.log;
+  }
   return dump(object);
 }
 
-Result<AttemptResult> decode_result(std::string_view text) {
+Result<Finish> decode_finish(std::string_view text) {
   Fields fields("result", text);
-  AttemptResult result;
+  Finish finish;
+  AttemptResult& result = finish.result;
   fields.require("status");
   std::string status = "failed";
   std::optional<std::int64_t> ttl_micros;
@@ -305,6 +313,8 @@ Result<AttemptResult> decode_result(std::string_view text) {
   fields.read("exit_code", result.exit_code);
   fields.read("lock_file", result.lock_file);
   fields.read("ttl_expires_us", ttl_micros);
+  fields.read("log_offset", finish.log_offset);
+  fields.read("log", finish.log);
   if (ttl_micros) result.ttl_expires_at = from_micros(*ttl_micros);
   auto parsed = parse_run_status(status);
   if (!parsed) {
@@ -314,7 +324,7 @@ Result<AttemptResult> decode_result(std::string_view text) {
   } else {
     result.status = *parsed;
   }
-  return result_of(fields, std::move(result));
+  return result_of(fields, std::move(finish));
 }
 
 std::string encode(const Problem& problem) {

@@ -16,7 +16,9 @@
 //   POST   /runner/v1/state/recover    a state that tofu could not hand over, while this attempt
 //                                      still runs -> 200 accepted or there already; 409 divergent:
 //                                      the daemon has kept it.
-//   POST   /runner/v1/finish           AttemptResult -> 204. Repeated after a lost reply: 204.
+//   POST   /runner/v1/finish           Finish: the log's end and the result -> 204. Repeated after
+//   a
+//                                      lost reply: 204.
 //
 // Every request carries `Authorization: Bearer <run>.<attempt>.<claim>`. Refusals carry a Problem:
 // 401 unknown or wrong credential; 409 code "fenced": the attempt is over, stop without another
@@ -64,7 +66,9 @@ struct Registration {
 struct Assignment {
   WorkspaceName workspace;
   Operation operation = Operation::kDeploy;
-  std::string binary;       // absolute path of tofu or terraform
+  std::string binary;  // absolute path of tofu or terraform
+  // Holds nothing but `tofu`, a link to that binary; first on PATH. "" = PATH as it is.
+  std::string binary_directory;
   CustomCommands commands;  // instead of tofu's steps
   // Complete, apart from what the runner adds: PATH's first entry, RUN_ID, the attempt's tag,
   // WORKSPACE_DEPLOYMENT_DIR, TF_IN_AUTOMATION and the state backend's TF_HTTP_*.
@@ -90,6 +94,13 @@ struct Assignment {
   friend bool operator==(const Assignment&, const Assignment&) = default;
 };
 
+// The end of an attempt. What the log request has not brought yet comes along.
+struct Finish {
+  AttemptResult result;
+  std::int64_t log_offset = 0;
+  std::string log;
+};
+
 struct Heartbeat {
   bool cancel_requested = false;
   friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
@@ -113,13 +124,13 @@ Error error_of(int status, std::string_view body);
 std::string encode(const Registration& registration);
 std::string encode(const Assignment& assignment);
 std::string encode(const Heartbeat& heartbeat);
-std::string encode(const AttemptResult& result);
+std::string encode(const Finish& finish);
 std::string encode(const Problem& problem);
 
 // kInvalid names the field. Unknown fields are ignored: a newer daemon may talk to an older runner.
 Result<Registration> decode_registration(std::string_view json);
 Result<Assignment> decode_assignment(std::string_view json);
 Result<Heartbeat> decode_heartbeat(std::string_view json);
-Result<AttemptResult> decode_result(std::string_view json);
+Result<Finish> decode_finish(std::string_view json);
 
 }  // namespace provisioner::runner

@@ -1,5 +1,6 @@
 #include "runner/runner.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -48,10 +49,11 @@ class Runner {
         guard_(getppid()),
         course_(loop_),
         reaper_(loop_),
-        processes_(std::make_unique<ProcessSet>(attempt_tag(options_.run, options_.attempt))),
+        processes_(std::make_unique<ProcessSet>(attempt_tag(options_.run, options_.attempt),
+                                                ProcessSet::Carriers::kBornAfterUs)),
         daemon_(loop_, clock_, random_, options_.socket,
                 AttemptFence{options_.run, options_.attempt, options_.claim}),
-        life_({loop_, clock_, daemon_, course_, *processes_, guard_, options_.line}) {}
+        life_({loop_, clock_, daemon_, course_, reaper_, *processes_, guard_, options_.line}) {}
 
   Task<int> run();
 
@@ -62,7 +64,7 @@ class Runner {
   Status write_inputs(const Assignment& assignment) const;
   Task<AttemptResult> work(const Assignment& assignment, LogSpool& log);
   Task<> hand_over_states();
-  Task<bool> report(AttemptResult result);
+  Task<bool> report(Finish finish);
 
   RunnerOptions options_;
   asio::any_io_executor loop_;
@@ -103,8 +105,6 @@ Task<int> Runner::run() {
   constexpr Duration kSooner = std::chrono::seconds(1);  // than the guard
   course_.begin(clock_.boot_now() + options_.first_lease, {.stop_allowance = kSooner});
   life_.begin();
-  std::error_code exists;
-  fs::create_directories(directory_.spool(), exists);
 
   const auto assignment = co_await register_attempt();
   if (!assignment) {
@@ -123,17 +123,14 @@ Task<int> Runner::run() {
   fs::remove(directory_.variables(), gone);
   fs::remove(directory_.plan(), gone);
   if (!result.error.empty()) log_->append(result.error);
-  co_await life_.ship_the_rest();
-  const bool delivered = co_await report(std::move(result));
+  auto [log_offset, log_end] = co_await life_.end_of_log();
+  const bool delivered = co_await report({std::move(result), log_offset, std::move(log_end)});
   life_.finished();
   co_return delivered ? 0 : 1;
 }
 
 Task<Result<Assignment>> Runner::register_attempt() {
   const Registration registration{identity_of(guard_, directory_.root.string())};
-  if (auto ok = write_durably(directory_.identity(), encode(registration)); !ok) {
-    co_return std::unexpected(ok.error());
-  }
   // Each try is sent anew, and the lease counts from the one that was acknowledged: ask one by one.
   Duration pause = std::chrono::milliseconds(50);
   while (true) {
@@ -173,7 +170,7 @@ Result<std::map<std::string, std::string>> Runner::environment(
   }
   std::string& path = environment["PATH"];
   if (path.empty()) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
-  if (!assignment.binary.empty()) path = directory_.binaries().string() + ":" + path;
+  if (!assignment.binary_directory.empty()) path = assignment.binary_directory + ":" + path;
   return environment;
 }
 
@@ -185,14 +182,6 @@ Status Runner::write_inputs(const Assignment& assignment) const {
     auto ok = write_private(directory_.content() / tofu::kOverrideFile, tofu::override_file_text());
     if (!ok) return ok;
   }
-  if (assignment.binary.empty()) return {};
-  std::error_code error;
-  fs::create_directories(directory_.binaries(), error);
-  const fs::path link = directory_.binaries() / "tofu";
-  fs::remove(link, error);
-  fs::create_symlink(assignment.binary, link, error);
-  if (error)
-    return fail(ErrorKind::kIo, fmt::format("linking {}: {}", link.string(), error.message()));
   return {};
 }
 
@@ -209,8 +198,8 @@ Task<AttemptResult> Runner::work(const Assignment& assignment, LogSpool& log) {
   auto variables = environment(assignment, backend);
   if (!variables) co_return failed(variables.error());
   if (auto ok = write_inputs(assignment); !ok) co_return failed(ok.error());
-  Steps steps({loop_, clock_, random_, reaper_, course_, log, assignment, directory_,
-               std::move(*variables)});
+  Steps steps({loop_, clock_, random_, reaper_, options_.starter, course_, log, assignment,
+               directory_, std::move(*variables)});
   AttemptResult result = co_await steps.run();
   // Nobody may write .terraform while it moves, or a state while it is handed over.
   co_await life_.end_the_others();
@@ -246,9 +235,9 @@ Task<> Runner::hand_over_states() {
   }
 }
 
-Task<bool> Runner::report(AttemptResult result) {
+Task<bool> Runner::report(Finish finish) {
   if (course_.fenced()) co_return false;
-  const auto answer = co_await daemon_.insist({"POST", std::string(kFinishPath), encode(result)},
+  const auto answer = co_await daemon_.insist({"POST", std::string(kFinishPath), encode(finish)},
                                               [this] { return course_.deadline(); });
   if (answer) co_return true;
   say(fmt::format("the result was not accepted: {}", answer.error().message));
@@ -261,6 +250,9 @@ int run_runner(RunnerOptions options) {
   // Orphans of tofu come to us, so that none escapes should the guard die.
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   signal(SIGPIPE, SIG_IGN);
+  const int starter = fcntl(options.starter, F_DUPFD_CLOEXEC, Process::kLowestStarter);
+  close(options.starter);
+  options.starter = starter;
   int code = 1;
   try {
     asio::io_context loop(1);

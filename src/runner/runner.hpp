@@ -15,7 +15,8 @@ struct RunnerOptions {
   RunId run;
   Attempt attempt;
   ClaimId claim;
-  int line = -1;  // to the guard
+  int line = -1;     // to the guard
+  int starter = -1;  // the program provisioner-guard, for its role exec-child
   Duration first_lease = std::chrono::seconds(60);
 };
 

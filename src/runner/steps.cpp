@@ -109,6 +109,7 @@ Task<Steps::Verdict> Steps::init(const std::optional<std::string>& custom) {
   if (up_to_date && !parts_.assignment.upgrade) {
     parts_.log.append("init: not needed, nothing it depends on has changed");
     initialised_ = true;
+    init_left_out_ = true;
     co_return std::nullopt;
   }
   co_return co_await init_with_tofu();
@@ -146,6 +147,19 @@ Task<Result<int>> Steps::lock_plugin_cache() {
 }
 
 Task<Steps::Verdict> Steps::plan(bool destroy) {
+  auto verdict = co_await plan_once(destroy);
+  if (!verdict || !init_left_out_ || !plan_asks_for_init_ || parts_.course.stopping()) {
+    co_return verdict;
+  }
+  // What init depends on was judged too narrowly, or what it had made is damaged.
+  parts_.log.append("init was left out, but the plan asks for it: both once more");
+  init_left_out_ = false;
+  initialised_ = false;
+  if (auto ended = co_await init_with_tofu()) co_return ended;
+  co_return co_await plan_once(destroy);
+}
+
+Task<Steps::Verdict> Steps::plan_once(bool destroy) {
   std::error_code absent;
   const bool has_variables = std::filesystem::exists(parts_.directory.variables(), absent);
   co_return co_await patiently(
@@ -183,7 +197,11 @@ Task<Steps::Verdict> Steps::patiently(std::string step, std::vector<std::string>
   Duration pause = std::chrono::seconds(1);
   for (int retries = 0;; ++retries) {
     auto outcome = co_await tofu_step(step, arguments);
-    if (outcome && step == "plan") planned_ = outcome->summary;
+    if (outcome && step == "plan") {
+      planned_ = outcome->summary;
+      plan_asks_for_init_ =
+          !outcome->exit.ended_well() && tofu::asks_for_init(outcome->summary, outcome->tail);
+    }
     auto verdict = judge(outcome);
     if (!verdict || parts_.course.stopping() || retries == kMostRetries || !outcome ||
         outcome->exit.signal != 0) {
@@ -255,7 +273,7 @@ Task<Result<Steps::Outcome>> Steps::step(std::string step, Command command) {
       keep_tail(outcome.tail, event.text);
     }
   };
-  auto process = Process::start(parts_.loop, parts_.reaper, command,
+  auto process = Process::start(parts_.loop, parts_.reaper, parts_.starter, command,
                                 [&](Stream stream, std::string_view piece) {
                                   log(parsers[stream == Stream::kOutput ? 0 : 1].feed(piece));
                                 });

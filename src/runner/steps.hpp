@@ -30,6 +30,7 @@ class Steps {
     Clock& clock;
     Random& random;
     Reaper& reaper;
+    int starter = -1;  // as Process::start takes it
     Course& course;
     LogSpool& log;
     const Assignment& assignment;
@@ -61,6 +62,7 @@ class Steps {
   Task<Verdict> init(const std::optional<std::string>& custom);
   Task<Verdict> init_with_tofu();
   Task<Verdict> plan(bool destroy);
+  Task<Verdict> plan_once(bool destroy);
   Task<Verdict> apply(bool destroy);
 
   Task<Result<Outcome>> tofu_step(std::string step, std::vector<std::string> arguments);
@@ -80,6 +82,8 @@ class Steps {
   InitCache cache_;
   std::string lock_file_before_;
   bool initialised_ = false;
+  bool init_left_out_ = false;
+  bool plan_asks_for_init_ = false;             // the last one
   std::optional<tofu::OutputSummary> planned_;  // of the last plan
   ResourceCounts done_;
   std::int64_t last_code_ = 0;

@@ -43,7 +43,7 @@ struct TrampolineRecord {
 // What the runner tells it: one byte.
 inline constexpr char kInterrupt = 'I';
 
-// The body of `provisioner-runner exec-child`. The exit code is 0 when the child was started and
+// The body of `provisioner-guard exec-child`. The exit code is 0 when the child was started and
 // waited for; 125 when nothing was started. A command that cannot be executed ends with 127 and
 // says why on standard error.
 int run_trampoline(const TrampolineOptions& options);

@@ -359,7 +359,7 @@ Result<CronExpression> CronExpression::parse(std::string_view text) {
       words[0].find('*') == std::string_view::npos && words[1].find('*') == std::string_view::npos;
   if (!can_fire(cron)) {
     return wrong(fmt::format(
-        "it can never fire: no month of {} has a day that matches {}", words[3],
+        "it can never fire: no month that matches {} has a day that matches {}", words[3],
         words[4] == "*" ? std::string(words[2]) : fmt::format("{} and {}", words[2], words[4])));
   }
   return cron;

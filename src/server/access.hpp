@@ -1,4 +1,4 @@
-// Who asks, and what they may do.
+// Who asks, and what they may do: the rules. The gate (gate.hpp) applies them.
 #pragma once
 
 #include <cstdint>
@@ -7,16 +7,10 @@
 #include <string>
 
 #include "http/message.hpp"
+#include "model/api_token.hpp"
 #include "server/problem.hpp"
 
 namespace provisioner::server {
-
-// Each may do what those before it may.
-enum class Role {
-  kViewer,    // look
-  kOperator,  // deploy, destroy, hold, cancel
-  kAdmin,     // change or read tofu states, forget workspaces
-};
 
 struct AccessPolicy {
   std::int64_t daemon_uid = -1;
@@ -29,17 +23,34 @@ AccessPolicy system_access_policy(std::string socket_path);
 
 struct Caller {
   Role role = Role::kViewer;
-  std::string actor;      // for the audit: "uid:0", "tcp:127.0.0.1"
-  bool is_local = false;  // over the unix socket
+  std::string actor;        // for the audit: "uid:0", "token:ci", "tcp:127.0.0.1"
+  bool is_private = false;  // nobody between us can read along: unix socket, TLS, or this machine
+  WorkspaceScope scope;
+  std::string token_hash;  // "" = came without a token
 };
 
 // Unix socket: root and the daemon's uid are admin, members of the operators' group operator,
-// others are refused (403). TCP: without tokens, only somebody on this machine may look; whoever
-// comes from beyond it, through a proxy, or under a foreign host name (a web page that had its name
-// point here) is refused (401).
+// others are refused (403). TCP: without a token, only somebody on this machine may look, and not
+// over TLS; whoever comes from beyond it, through a proxy, or under a foreign host name (a web page
+// that had its name point here) is refused (401).
 std::expected<Caller, Problem> identify(const http::Request& request, const AccessPolicy& policy);
 
-// Refuses a role that is too low: 403, or 401 over TCP, where a token would help.
+// What stands behind "Bearer"; nothing when the request has no Authorization. 401 token_invalid for
+// another scheme or for what cannot be one of our tokens.
+std::expected<std::optional<std::string>, Problem> bearer_of(const http::Request& request);
+
+// 401 token_revoked and token_expired.
+std::expected<Caller, Problem> caller_of(const ApiToken& token, const http::Request& request,
+                                         Instant now);
+
+// Refuses a role that is too low: 403, or 401 where a token would help.
 std::optional<Problem> check_role(const Caller& caller, Role needed, const AccessPolicy& policy);
+
+// Refuses a workspace outside the token's scope: 403 out_of_scope, whether it exists or not.
+std::optional<Problem> check_scope(const Caller& caller, const WorkspaceName& workspace);
+// Refuses a token of certain workspaces where the whole instance is concerned.
+std::optional<Problem> check_reaches_everything(const Caller& caller);
+
+Problem unknown_token();
 
 }  // namespace provisioner::server

@@ -11,6 +11,8 @@ namespace {
 
 constexpr std::string_view kRunnerPrefix = "/runner/v1/";
 constexpr std::string_view kApiPrefix = "/api/";
+// How long a stream goes on without asking whether its token still holds.
+constexpr Duration kWelcome = std::chrono::milliseconds(500);
 
 }  // namespace
 
@@ -20,7 +22,11 @@ struct Api::State : Services {
   Task<http::Response> answer(http::Request request);
   Task<http::Response> call(http::Request request);
   ProbeView probe_view() const;
+  std::optional<Problem> check(const Caller& caller, const Match& match) const;
+  http::Response while_welcome(http::Response response, Caller caller);
   Task<> audit(std::string actor, std::string action, std::string target, std::string outcome);
+
+  Gate gate{parts.store, parts.clock, parts.access, parts.limits};
 };
 
 Api::Api(Parts parts) : state_(std::make_unique<State>(std::move(parts))) {
@@ -81,23 +87,24 @@ Task<http::Response> Api::State::call(http::Request request) {
                                  ? fmt::format("{} {}", route.method, route.pattern)
                                  : std::string(route.action);
   const std::string target = match->params.empty() ? "" : match->params[0];
-  const auto caller = identify(request, parts.access);
-  std::optional<Problem> refusal;
-  std::string actor;
+  auto caller = co_await gate.admit(request);
   if (!caller) {
-    refusal = caller.error();
-    actor =
-        request.peer ? fmt::format("uid:{}", request.peer->uid) : "tcp:" + request.remote_address;
-  } else {
-    refusal = check_role(*caller, route.role, parts.access);
-    actor = caller->actor;
+    const Gate::Refusal& refusal = caller.error();
+    if (refusal.is_noted) {
+      co_await audit(refusal.actor, action, target, "refused: " + refusal.problem.detail);
+    }
+    co_return render(refusal.problem);
   }
-  if (refusal) {
+  const std::string actor = caller->actor;
+  if (const auto refusal = check(*caller, *match)) {
     co_await audit(actor, action, target, "refused: " + refusal->detail);
     co_return render(*refusal);
   }
   Reply reply = co_await route.handler(
       *this, Call{.request = std::move(request), .caller = *caller, .params = match->params});
+  const bool has_token = !caller->token_hash.empty();
+  if (reply && reply->stream && has_token)
+    reply = while_welcome(std::move(*reply), std::move(*caller));
   if (!route.action.empty()) {
     std::string outcome = "accepted";
     if (!reply) {
@@ -111,6 +118,35 @@ Task<http::Response> Api::State::call(http::Request request) {
     parts.log.warning(fmt::format("{}: {}", action, reply.error().detail));
   }
   co_return reply ? std::move(*reply) : render(reply.error());
+}
+
+std::optional<Problem> Api::State::check(const Caller& caller, const Match& match) const {
+  const Route& route = *match.route;
+  if (auto refusal = check_role(caller, route.role, gate.policy())) return refusal;
+  if (route.pattern.contains("{workspace}")) {
+    return check_scope(caller, WorkspaceName(match.params[0]));
+  }
+  if (route.reach == Reach::kEverything) return check_reaches_everything(caller);
+  return std::nullopt;
+}
+
+// A stream may last for days: it ends soon after the token that began it.
+http::Response Api::State::while_welcome(http::Response response, Caller caller) {
+  response.stream = [this, caller = std::move(caller),
+                     stream = std::move(response.stream)](http::WriteChunk write) -> Task<> {
+    BootInstant asked = parts.clock.boot_now();
+    co_await stream([&, write](std::string_view chunk) -> Task<Status> {
+      const BootInstant now = parts.clock.boot_now();
+      if (now - asked >= kWelcome) {
+        asked = now;
+        if (!co_await gate.is_still_welcome(caller)) {
+          co_return fail(ErrorKind::kDenied, "the token does not hold any more");
+        }
+      }
+      co_return co_await write(chunk);
+    });
+  };
+  return response;
 }
 
 // What was done stays done when the store cannot take the note: the log has it.

@@ -15,6 +15,7 @@
 #include "runtime/random.hpp"
 #include "scheduler/spec_cache.hpp"
 #include "server/access.hpp"
+#include "server/gate.hpp"
 #include "server/probes.hpp"
 #include "store/store.hpp"
 #include "telemetry/log.hpp"
@@ -39,6 +40,7 @@ class Api {
     std::string version;  // of this program
     InstanceId instance;
     AccessPolicy access;
+    AccessLimits limits;
     SpecReader read_spec;
     Zone default_zone;
     std::function<LeaderView()> leader;

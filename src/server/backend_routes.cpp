@@ -13,8 +13,11 @@ namespace {
 
 // Even with a role that would do: what crosses a network in the clear is no secret any more.
 Task<std::expected<Workspace, Problem>> find_here(Services& services, const Call& call) {
-  if (!call.caller.is_local) {
-    co_return refuse(403, "forbidden", "tofu is run by hand over the unix socket only");
+  if (!call.caller.is_private) {
+    co_return refuse(
+        403, "forbidden",
+        "tofu is run by hand over https or the unix socket only: its state would cross "
+        "the network in the clear");
   }
   co_return co_await find_workspace(services, call);
 }

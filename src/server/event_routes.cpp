@@ -23,10 +23,13 @@ std::optional<std::uint64_t> parse_id(const std::string& id, const std::string& 
 }
 
 // The present row behind a change. What is gone by now becomes `removed`.
-Task<std::string> event_of(Services& services, Change change, std::string id) {
+// "" for what the scope hides.
+Task<std::string> event_of(Services& services, const WorkspaceScope& scope, Change change,
+                           std::string id) {
   Store& store = services.parts.store;
   switch (change.topic) {
     case Change::Topic::kWorkspace: {
+      if (!scope.contains(WorkspaceName(change.key))) co_return "";
       Result<Workspace> row = co_await store.workspace(WorkspaceName(change.key));
       if (!row && row.error().kind == ErrorKind::kNotFound) {
         co_return http::format_event("removed", id, change.key);
@@ -38,7 +41,8 @@ Task<std::string> event_of(Services& services, Change change, std::string id) {
     case Change::Topic::kRun:
     case Change::Topic::kCancel: {
       const Result<Run> run = co_await store.run(RunId(change.key));
-      co_return run ? http::format_event("run", id, render(*run)) : "";
+      const bool is_shown = run && scope.contains(run->workspace);
+      co_return is_shown ? http::format_event("run", id, render(*run)) : "";
     }
     case Change::Topic::kLeadership: {
       const Result<Leadership> leadership = co_await store.leadership();
@@ -52,7 +56,8 @@ Task<std::string> event_of(Services& services, Change change, std::string id) {
   co_return "";
 }
 
-Task<> send_events(Services& services, std::string last_id, http::WriteChunk write) {
+Task<> send_events(Services& services, WorkspaceScope scope, std::string last_id,
+                   http::WriteChunk write) {
   Signal changed(co_await boost::asio::this_coro::executor);
   const auto listening = services.feed.listen(changed);
   Clock& clock = services.parts.clock;
@@ -77,7 +82,7 @@ Task<> send_events(Services& services, std::string last_id, http::WriteChunk wri
       // Only the last event of a batch carries the id: resuming in between repeats the batch.
       const bool last = i + 1 == news->changes.size();
       const std::string event =
-          co_await event_of(services, news->changes[i], last ? id_of(news->until) : "");
+          co_await event_of(services, scope, news->changes[i], last ? id_of(news->until) : "");
       if (!co_await write(event)) co_return;
     }
     seen = news->until;
@@ -95,8 +100,9 @@ Task<Reply> stream_events(Services& services, Call call) {
   http::Response response;
   response.headers["Content-Type"] = "text/event-stream";
   response.headers["Cache-Control"] = "no-store";
-  response.stream = [&services, last_id](http::WriteChunk write) -> Task<> {
-    co_await send_events(services, last_id, std::move(write));
+  response.stream = [&services, scope = call.caller.scope,
+                     last_id](http::WriteChunk write) -> Task<> {
+    co_await send_events(services, scope, last_id, std::move(write));
   };
   co_return response;
 }

@@ -66,7 +66,10 @@ Task<std::expected<Run, Problem>> enqueue(Services& services, const Call& call, 
   }
   if (queued) co_return std::move(*queued);
   Problem problem = problem_of(queued.error());
-  if (queued.error().kind == ErrorKind::kConflict) problem.code = "workspace_busy";
+  if (queued.error().kind == ErrorKind::kConflict) {
+    problem.code = "workspace_busy";
+    problem.detail += "; --queue (queue: true) queues this one, in place of one that waits there";
+  }
   co_return std::unexpected(std::move(problem));
 }
 

@@ -37,7 +37,7 @@ http::Response render(const Problem& problem) {
       problem.status,
       json.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
   response.headers["Content-Type"] = "application/problem+json";
-  if (problem.status == 503) response.headers["Retry-After"] = "1";
+  if (problem.status == 503 || problem.status == 429) response.headers["Retry-After"] = "1";
   if (problem.status == 401) response.headers["WWW-Authenticate"] = "Bearer";
   return response;
 }

@@ -241,6 +241,34 @@ std::string render_problem(const std::string& folder, const std::string& message
   return text({{"folder", folder}, {"message", message}});
 }
 
+namespace {
+
+Json json_of(const ApiToken& token, Instant now) {
+  return {{"id", token.id.value},
+          {"name", token.name},
+          {"role", to_string(token.role)},
+          {"workspaces", token.scope.is_everything() ? Json() : Json(token.scope.patterns)},
+          {"status", token.revoked_at         ? "revoked"
+                     : is_expired(token, now) ? "expired"
+                                              : "active"},
+          {"created_by", token.created_by},
+          {"created_at", format_rfc3339(token.created_at)},
+          {"expires_at", or_null(token.expires_at)},
+          {"last_used_at", or_null(token.last_used_at)},
+          {"revoked_at", or_null(token.revoked_at)},
+          {"revoked_by", or_null(token.revoked_by)}};
+}
+
+}  // namespace
+
+std::string render(const ApiToken& token, Instant now) { return text(json_of(token, now)); }
+
+std::string render(const ApiToken& token, Instant now, const std::string& secret) {
+  Json json = json_of(token, now);
+  json["token"] = secret;
+  return text(json);
+}
+
 std::string render_list(const std::vector<std::string>& items,
                         const std::optional<std::string>& next_cursor) {
   return fmt::format("{{\"items\":{},\"next_cursor\":{}}}\n", joined(items),

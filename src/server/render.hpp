@@ -44,6 +44,10 @@ std::string render(const PreviewPoint& point);
 std::string render(const ConfigChange& change);
 std::string render(const StateVersion& version, bool is_current);
 
+std::string render(const ApiToken& token, Instant now);
+// With the token itself, which is shown this once.
+std::string render(const ApiToken& token, Instant now, const std::string& secret);
+
 struct InstanceView {
   Instance row;
   std::string role;  // "leader", "standby", "stopped" or "lost"

@@ -118,6 +118,23 @@ std::expected<std::optional<Instant>, Problem> query_instant(const http::Request
   return *at;
 }
 
+std::expected<std::optional<Instant>, Problem> parse_until(std::string_view field,
+                                                           const std::string& text, Instant now) {
+  if (text.empty()) return std::nullopt;
+  const Result<Instant> at = parse_rfc3339(text);
+  const Result<Duration> in = parse_duration(text);
+  if (!at && !in) {
+    return refuse(422, "invalid_request",
+                  fmt::format("{}: \"{}\" is neither a time such as 2026-12-24T18:00:00Z nor a "
+                              "duration such as 2h",
+                              field, text));
+  }
+  const Instant until = at ? *at : now + *in;
+  if (until <= now)
+    return refuse(422, "invalid_request", fmt::format("{}: this is not in the future", field));
+  return until;
+}
+
 bool query_flag(const http::Request& request, std::string_view name) {
   const std::optional<std::string> text = request.query(name);
   return text && (*text == "true" || *text == "1" || text->empty());

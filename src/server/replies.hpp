@@ -41,6 +41,10 @@ std::expected<std::int64_t, Problem> query_number(const http::Request& request,
 std::expected<std::optional<Instant>, Problem> query_instant(const http::Request& request,
                                                              std::string_view name);
 
+// "2026-12-24T18:00:00Z", or "2h": that long from now; "" is absent. 422 names the field.
+std::expected<std::optional<Instant>, Problem> parse_until(std::string_view field,
+                                                           const std::string& text, Instant now);
+
 bool query_flag(const http::Request& request, std::string_view name);  // "true" or "1" or ""
 
 }  // namespace provisioner::server

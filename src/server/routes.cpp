@@ -10,6 +10,7 @@ namespace provisioner::server {
 namespace {
 
 using enum Role;
+using enum Reach;
 
 constexpr auto kRoutes = std::to_array<Route>({
     {"GET", "/api/v1/workspaces", kViewer, "", list_workspaces},
@@ -55,7 +56,10 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"DELETE", "/api/v1/cluster/instances/{instance}/drain", kAdmin, "cluster.undrain",
      undrain_instance},
     {"GET", "/api/v1/leadership", kViewer, "", show_leadership},
-    {"POST", "/api/v1/reload", kOperator, "config.reload", reload_configuration},
+    {"POST", "/api/v1/reload", kOperator, "config.reload", reload_configuration, kEverything},
+    {"GET", "/api/v1/tokens", kAdmin, "", list_tokens, kEverything},
+    {"POST", "/api/v1/tokens/{token}", kAdmin, "token.create", create_token, kEverything},
+    {"DELETE", "/api/v1/tokens/{token}", kAdmin, "token.revoke", revoke_token, kEverything},
 });
 
 // Decoded piece by piece, so that an encoded slash stays inside its piece.

@@ -39,12 +39,17 @@ using Reply = std::expected<http::Response, Problem>;
 // `services` outlives the coroutine.
 using RouteHandler = Task<Reply> (*)(Services& services, Call call);
 
+// What a route is about. The scope of a token is checked for routes with a {workspace} by the
+// table; others show only what is in it, or are closed to it.
+enum class Reach { kInScope, kEverything };
+
 struct Route {
   std::string_view method;
   std::string_view pattern;  // "/api/v1/workspaces/{workspace}"
   Role role;
   std::string_view action;  // for the audit: "workspace.deploy"; "" = a mere look
   RouteHandler handler;
+  Reach reach = Reach::kInScope;
 };
 
 std::span<const Route> route_table();
@@ -104,5 +109,9 @@ Task<Reply> undrain_instance(Services& services, Call call);
 Task<Reply> list_cluster_events(Services& services, Call call);
 Task<Reply> show_leadership(Services& services, Call call);
 Task<Reply> reload_configuration(Services& services, Call call);
+// token_routes.cpp
+Task<Reply> list_tokens(Services& services, Call call);
+Task<Reply> create_token(Services& services, Call call);
+Task<Reply> revoke_token(Services& services, Call call);
 
 }  // namespace provisioner::server

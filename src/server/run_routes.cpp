@@ -7,12 +7,33 @@
 namespace provisioner::server {
 namespace {
 
+constexpr int kScopedPage = 500;
+
 Task<std::expected<Run, Problem>> find_run(Services& services, const Call& call) {
   Result<Run> run = co_await services.parts.store.run(RunId(call.params[0]));
-  if (run) co_return std::move(*run);
-  Problem problem = problem_of(run.error());
+  if (run && call.caller.scope.contains(run->workspace)) co_return std::move(*run);
+  Problem problem = run ? Problem{.status = 404, .detail = "there is no run " + call.params[0]}
+                        : problem_of(run.error());
   if (problem.status == 404) problem.code = "run_not_found";
   co_return std::unexpected(std::move(problem));
+}
+
+// The newest runs that the caller may see, `most` of them if there are so many.
+Task<Result<std::vector<Run>>> visible_runs(Services& services, const WorkspaceScope& scope,
+                                            RunFilter filter, std::size_t most) {
+  const bool sees_all = scope.is_everything() || filter.workspace;
+  filter.limit = sees_all ? static_cast<int>(most) : kScopedPage;
+  std::vector<Run> visible;
+  for (;;) {
+    auto page = co_await services.parts.store.runs(filter);
+    if (!page) co_return std::unexpected(page.error());
+    const bool is_last = page->size() < static_cast<std::size_t>(filter.limit);
+    if (!page->empty()) filter.before = page->back().id;
+    for (Run& run : *page) {
+      if (visible.size() < most && scope.contains(run.workspace)) visible.push_back(std::move(run));
+    }
+    if (is_last || visible.size() >= most) co_return visible;
+  }
 }
 
 }  // namespace
@@ -21,7 +42,12 @@ Task<Reply> list_runs(Services& services, Call call) {
   const auto limit = query_number(call.request, "limit", 1, 500, 50);
   if (!limit) co_return std::unexpected(limit.error());
   RunFilter filter;
-  if (const auto name = call.request.query("workspace")) filter.workspace = WorkspaceName(*name);
+  if (const auto name = call.request.query("workspace")) {
+    filter.workspace = WorkspaceName(*name);
+    if (auto refusal = check_scope(call.caller, *filter.workspace)) {
+      co_return std::unexpected(std::move(*refusal));
+    }
+  }
   if (const auto statuses = call.request.query("status")) {
     for (const std::string_view text : split(*statuses, ',')) {
       const Result<RunStatus> status = parse_run_status(trim(text));
@@ -30,8 +56,8 @@ Task<Reply> list_runs(Services& services, Call call) {
     }
   }
   if (const auto cursor = call.request.query("cursor")) filter.before = RunId(*cursor);
-  filter.limit = static_cast<int>(*limit + 1);
-  const auto runs = co_await services.parts.store.runs(filter);
+  const auto runs = co_await visible_runs(services, call.caller.scope, std::move(filter),
+                                          static_cast<std::size_t>(*limit + 1));
   if (!runs) co_return refuse(runs.error());
   std::vector<std::string> items;
   std::optional<std::string> next_cursor;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::int64_t kMostPoints = 1000;
 constexpr std::int64_t kDefaultPoints = 20;
+constexpr std::int64_t kMostFetched = 100'000;  // rows of the ledger for one page
 
 // Where the next page of the ledger begins: at this instant, after so many rows of it.
 struct LedgerCursor {
@@ -68,25 +69,41 @@ Task<Reply> list_occurrences(Services& services, Call call) {
     if (!cursor) co_return refuse(422, "invalid_request", "cursor: not one of this list");
   }
   OccurrenceFilter filter{.from = *from, .to = cursor ? cursor->at : *to};
-  if (const auto name = call.request.query("workspace")) filter.workspace = WorkspaceName(*name);
-  const std::int64_t skip = cursor ? cursor->skip : 0;
-  filter.limit = static_cast<int>(*limit + skip + 1);
-  const auto rows = co_await services.parts.store.occurrences(filter);
-  if (!rows) co_return refuse(rows.error());
-  std::vector<std::string> items;
-  std::optional<std::string> next_cursor;
-  LedgerCursor last{.at = filter.to.value_or(Instant::max())};
-  for (const Occurrence& row : *rows) {
-    if (last.at != row.at) last = {.at = row.at};
-    ++last.skip;
-    if (cursor && row.at == cursor->at && last.skip <= skip) continue;
-    if (items.size() == static_cast<std::size_t>(*limit)) {
-      next_cursor = fmt::format("{}.{}", to_micros(row.at), last.skip - 1);
-      break;
+  if (const auto name = call.request.query("workspace")) {
+    filter.workspace = WorkspaceName(*name);
+    if (auto refusal = check_scope(call.caller, *filter.workspace)) {
+      co_return std::unexpected(std::move(*refusal));
     }
-    items.push_back(render(row));
   }
-  co_return http::json_response(200, render_list(items, next_cursor));
+  const std::int64_t skip = cursor ? cursor->skip : 0;
+  // Rows outside the caller's scope are counted for the cursor and not shown: who sees few of many
+  // gets them by looking further.
+  for (std::int64_t fetched = *limit + skip + 1;; fetched *= 4) {
+    filter.limit = static_cast<int>(fetched);
+    const auto rows = co_await services.parts.store.occurrences(filter);
+    if (!rows) co_return refuse(rows.error());
+    std::vector<std::string> items;
+    std::optional<std::string> next_cursor;
+    LedgerCursor last{.at = filter.to.value_or(Instant::max())};
+    for (const Occurrence& row : *rows) {
+      if (last.at != row.at) last = {.at = row.at};
+      ++last.skip;
+      if (cursor && row.at == cursor->at && last.skip <= skip) continue;
+      if (!call.caller.scope.contains(row.workspace)) continue;
+      if (items.size() == static_cast<std::size_t>(*limit)) {
+        next_cursor = fmt::format("{}.{}", to_micros(row.at), last.skip - 1);
+        break;
+      }
+      items.push_back(render(row));
+    }
+    const bool is_all = rows->size() < static_cast<std::size_t>(fetched);
+    if (!next_cursor && !is_all && fetched >= kMostFetched) {
+      next_cursor = fmt::format("{}.{}", to_micros(last.at), last.skip);
+    }
+    if (next_cursor || is_all) {
+      co_return http::json_response(200, render_list(items, next_cursor));
+    }
+  }
 }
 
 }  // namespace provisioner::server

@@ -92,8 +92,9 @@ Task<Reply> show_state(Services& services, Call call) {
     co_return refuse(403, "forbidden", "a state holds secrets: only an admin reads it unmasked");
   }
   // Even with a role that would do: what crosses a network in the clear is no secret any more.
-  if (raw && !call.caller.is_local) {
-    co_return refuse(403, "forbidden", "unmasked states are given over the unix socket only");
+  if (raw && !call.caller.is_private) {
+    co_return refuse(403, "forbidden",
+                     "unmasked states are given over https or the unix socket only");
   }
   const auto row = co_await find_workspace(services, call);
   if (!row) co_return std::unexpected(row.error());

@@ -29,25 +29,9 @@ Task<std::expected<Workspace, Problem>> edit_workspace(Services& services, const
   }
 }
 
-// "2026-12-24T18:00:00Z", or "2h": that long from now.
-std::expected<std::optional<Instant>, Problem> parse_until(const std::string& text, Instant now) {
-  if (text.empty()) return std::nullopt;
-  const Result<Instant> at = parse_rfc3339(text);
-  const Result<Duration> in = parse_duration(text);
-  if (!at && !in) {
-    return refuse(422, "invalid_request",
-                  fmt::format("until: \"{}\" is neither a time such as 2026-12-24T18:00:00Z nor a "
-                              "duration such as 2h",
-                              text));
-  }
-  const Instant until = at ? *at : now + *in;
-  if (until <= now) return refuse(422, "invalid_request", "until: this is not in the future");
-  return until;
-}
-
 }  // namespace
 
-Task<Reply> list_workspaces(Services& services, Call) {
+Task<Reply> list_workspaces(Services& services, Call call) {
   auto rows = co_await services.parts.store.workspaces();
   if (!rows) co_return refuse(rows.error());
   const auto active = co_await services.parts.store.runs(
@@ -60,6 +44,7 @@ Task<Reply> list_workspaces(Services& services, Call) {
   }
   std::vector<std::string> items;
   for (Workspace& row : *rows) {
+    if (!call.caller.scope.contains(row.name)) continue;
     WorkspaceView view{.row = std::move(row)};
     if (const auto it = run_of.find(view.row.name); it != run_of.end()) {
       view.active_run = it->second->id;
@@ -91,7 +76,7 @@ Task<Reply> hold_workspace(Services& services, Call call) {
   if (!until_text) co_return std::unexpected(until_text.error());
   const auto reason = body->text("reason");
   if (!reason) co_return std::unexpected(reason.error());
-  const auto until = parse_until(*until_text, services.now());
+  const auto until = parse_until("until", *until_text, services.now());
   if (!until) co_return std::unexpected(until.error());
   auto row = co_await edit_workspace(services, call, [&](Workspace& w) -> std::optional<Problem> {
     w.held = true;

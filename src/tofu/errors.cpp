@@ -119,6 +119,17 @@ bool speaks_of_passing_fault(std::string_view text) {
   return contains_any(text, kWords);
 }
 
+bool asks_for_init(const OutputSummary& summary, std::string_view tail) {
+  // Both products end such an error with the command that mends it.
+  constexpr std::array<std::string_view, 5> kWords = {
+      "terraform init", "tofu init", "initialization required",
+      "required plugins are not installed", "inconsistent dependency lock file"};
+  if (contains_any(tail, kWords)) return true;
+  return std::ranges::any_of(summary.errors, [&](const Diagnostic& error) {
+    return contains_any(error.summary + "\n" + error.detail, kWords);
+  });
+}
+
 Failure classify_failure(const StepExit& exit, const OutputSummary& summary,
                          std::string_view tail) {
   Failure failure;

@@ -41,6 +41,10 @@ struct StepExit {
 // (init, custom commands). For a step that failed.
 Failure classify_failure(const StepExit& exit, const OutputSummary& summary, std::string_view tail);
 
+// Whether a failed plan asks for `init`: a provider, a module or the backend's settings are not
+// there, or the lock file does not suit them. `tail` as above.
+bool asks_for_init(const OutputSummary& summary, std::string_view tail);
+
 // Whether `text` holds one of the words of a passing fault: "connection refused", "timeout",
 // "temporary failure", "rate limit", "service unavailable". The last resort for tools that give
 // only text.

@@ -24,7 +24,8 @@ Authority::Authority(std::filesystem::path directory) : directory_(std::move(dir
            "-out", ca()});
 }
 
-http::TlsSettings Authority::issue(const std::string& name, const std::string& names) const {
+http::TlsSettings Authority::issue(const std::string& name, const std::string& names,
+                                   int days) const {
   const auto cert = directory_ / (name + ".pem");
   const auto key = directory_ / (name + ".key");
   const auto request = directory_ / (name + ".csr");
@@ -33,7 +34,7 @@ http::TlsSettings Authority::issue(const std::string& name, const std::string& n
   openssl({"req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj",
            "/CN=" + name, "-keyout", key, "-out", request});
   openssl({"x509", "-req", "-in", request, "-CA", ca(), "-CAkey", directory_ / "ca.key", "-days",
-           "30", "-extfile", extensions, "-out", cert});
+           std::to_string(days), "-extfile", extensions, "-out", cert});
   return {.ca = ca(), .cert = cert, .key = key};
 }
 

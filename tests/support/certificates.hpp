@@ -17,8 +17,10 @@ class Authority {
 
   // A certificate of this authority, for `names` as openssl writes them ("DNS:localhost,
   // IP:127.0.0.1"), good as a server's and as a client's; with `ca` it trusts its own kind.
+  // It ends after so many days; -1: it has ended yesterday.
   http::TlsSettings issue(const std::string& name,
-                          const std::string& names = "DNS:localhost,IP:127.0.0.1") const;
+                          const std::string& names = "DNS:localhost,IP:127.0.0.1",
+                          int days = 30) const;
 
  private:
   std::filesystem::path directory_;

@@ -15,6 +15,13 @@ std::filesystem::path built(std::string_view program) {
   return std::filesystem::path(PROVISIONER_BIN_DIR) / program;
 }
 
+std::string tofu_on_path() {
+  std::string found = run_program({"sh", "-c", "command -v tofu || command -v terraform"}).out;
+  while (found.ends_with('\n')) found.pop_back();
+  if (found.empty()) throw std::runtime_error("neither tofu nor terraform is on PATH");
+  return found;
+}
+
 Installation::Installation() {
   std::filesystem::create_directories(config_dir() / "workspaces");
   std::filesystem::create_directories(state_dir());
@@ -62,17 +69,22 @@ Environment Installation::whole_environment() const {
                      {"PROVISIONER_LOG_DIR", (root() / "log").string()},
                      {"PROVISIONER_LISTEN", "off"},
                      {"PROVISIONER_LOG_FORMAT", "json"},
+                     {"PROVISIONER_SUPERVISE", "off"},
                      {"PROVISIONER_TEST_ROOT", root().string()},
                      {"TF_CLI_CONFIG_FILE", ""}};
   for (const auto& [name, value] : environment) all[name] = value;
   return all;
 }
 
-void Installation::start() {
+void Installation::launch() {
   daemon_ = std::make_unique<Background>(std::vector<std::string>{built("provisioner"), "serve"},
                                          whole_environment(), root() / "daemon.log");
+}
+
+void Installation::start() {
+  launch();
   const bool answers = eventually(
-      seconds(20), [&] { return !daemon_->running() || command({"cluster", "status"}).code == 0; });
+      seconds(60), [&] { return !daemon_->running() || command({"cluster", "status"}).code == 0; });
   if (!answers || !daemon_->running())
     throw std::runtime_error("the daemon did not start:\n" + log());
 }
@@ -85,7 +97,7 @@ void Installation::kill_daemon() {
 
 int Installation::stop_daemon() {
   daemon_->signal(SIGTERM);
-  const int code = daemon_->wait(seconds(40));
+  const int code = daemon_->wait(seconds(60));
   daemon_.reset();
   return code;
 }

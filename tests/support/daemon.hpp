@@ -32,6 +32,8 @@ class Installation {
   // Additional environment of the daemon and the commands, e.g. PROVISIONER_RUNS_LEASE.
   Environment environment;
 
+  // Starts `serve`. Without a parent that watches over it, unless PROVISIONER_SUPERVISE is on.
+  void launch();
   // Starts `serve` and waits until it answers (throws with its log when it does not).
   void start();
   // SIGKILL; runs go on.
@@ -53,7 +55,7 @@ class Installation {
 
   // Waits until the workspace has `status`; the last JSON seen either way.
   Json wait_for_status(const std::string& workspace, const std::string& status,
-                       std::chrono::milliseconds patience = std::chrono::seconds(30)) const;
+                       std::chrono::milliseconds patience = std::chrono::seconds(60)) const;
   // Waits until the run has ended; the last JSON seen either way.
   Json wait_for_end(const std::string& run,
                     std::chrono::milliseconds patience = std::chrono::seconds(60)) const;
@@ -83,5 +85,7 @@ class Installation {
 
 // The programs that the tests drive.
 std::filesystem::path built(std::string_view program);
+// tofu, or terraform where there is none; throws where there is neither.
+std::string tofu_on_path();
 
 }  // namespace provisioner::testing

@@ -86,7 +86,7 @@ class PostgresPlace final : public RealPlace {
   static constexpr ElectionTiming kTiming{
       .ttl = 3s, .renew = 500ms, .margin = 300ms, .request = 500ms};
 
-  PostgresPlace() : database_(PostgresServer::shared().create_database()) {
+  PostgresPlace() : database_(PostgresServer::shared().take_database()) {
     settings_.hosts = {{PostgresServer::kHost, PostgresServer::shared().port()}};
     settings_.database = database_;
     settings_.user = PostgresServer::kUser;
@@ -95,7 +95,7 @@ class PostgresPlace final : public RealPlace {
     auto store = run_task(loop_, open_postgres_store(loop_.get_executor(), clock_, settings_));
     if (!store) throw std::runtime_error(store.error().message);
   }
-  ~PostgresPlace() override { PostgresServer::shared().drop_database(database_); }
+  ~PostgresPlace() override { PostgresServer::shared().give_back_database(database_); }
 
   std::unique_ptr<Election> candidate(const std::string& instance) override {
     return std::make_unique<PostgresElection>(loop_.get_executor(), clock_, random_, settings_,

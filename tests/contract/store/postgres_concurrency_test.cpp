@@ -39,24 +39,37 @@ class Instance {
     return counters().round_trips - before;
   }
 
-  // Claims with several calls at a time, until nothing is left.
-  std::vector<ClaimedRun> claim_all(Instant now) {
-    constexpr int kClaimers = 5;
-    std::vector<ClaimedRun> claimed;
-    int left = kClaimers;
+  // All at the same time.
+  void await_all(std::vector<Task<>> tasks) {
+    std::size_t left = tasks.size();
     std::exception_ptr thrown;
-    for (int i = 0; i < kClaimers; ++i) {
-      boost::asio::co_spawn(loop_, claim_while_there_are(claimed, now),
-                            [&](std::exception_ptr error) {
-                              --left;
-                              if (error) thrown = error;
-                            });
+    for (auto& task : tasks) {
+      boost::asio::co_spawn(loop_, std::move(task), [&](std::exception_ptr error) {
+        --left;
+        if (error) thrown = error;
+      });
     }
     loop_.restart();
     while (left != 0 && loop_.run_one() != 0) {
     }
     if (thrown) std::rethrow_exception(thrown);
+  }
+
+  // Claims with several calls at a time, until nothing is left.
+  std::vector<ClaimedRun> claim_all(Instant now) {
+    std::vector<ClaimedRun> claimed;
+    std::vector<Task<>> claimers;
+    for (int i = 0; i < 5; ++i) claimers.push_back(claim_while_there_are(claimed, now));
+    await_all(std::move(claimers));
     return claimed;
+  }
+
+  // Sends the same chunk with several calls at a time, as a runner whose replies are lost.
+  void append_often(const AttemptFence& fence, std::int64_t offset, const std::string& text) {
+    const auto append = [&]() -> Task<> { must(co_await store().append_log(fence, offset, text)); };
+    std::vector<Task<>> appends;
+    for (int i = 0; i < 5; ++i) appends.push_back(append());
+    await_all(std::move(appends));
   }
 
   ClaimRequest claim_request(Instant now) {
@@ -86,8 +99,9 @@ class TwoInstances : public ::testing::Test {
 
   static Definition definition() { return {.config = "{}", .bundle = BundleHash("b")}; }
 
+  TwoInstances() { must(one_.await(one_.store().put_bundle(BundleHash("b"), "content"))); }
+
   void given_workspace(const std::string& name) {
-    must(one_.await(one_.store().put_bundle(BundleHash("b"), "content")));
     must(one_.await(one_.store().publish({.workspace = WorkspaceName(name),
                                           .definition = definition(),
                                           .changed_by = "instance one",
@@ -291,16 +305,13 @@ TEST_F(TwoInstances, AHeartbeatAndAnInterruptionNeverBothWin) {
 TEST_F(TwoInstances, ALogSentTwiceAtOnceIsKeptOnce) {
   const ClaimedRun running = given_running();
   std::string whole;
-  for (int i = 0; i < 50; ++i) whole += fmt::format("line {}\n", i);
-  const auto send = [&](Instance& instance, std::size_t step) {
-    for (std::size_t at = 0; at < whole.size();) {
-      const std::string chunk = whole.substr(at, step);
-      must(instance.await(
-          instance.store().append_log(running.fence, static_cast<std::int64_t>(at), chunk)));
-      at += chunk.size();
-    }
-  };
-  together([&] { send(one_, 7); }, [&] { send(two_, 5); });
+  for (int i = 0; i < 20; ++i) {
+    const auto offset = static_cast<std::int64_t>(whole.size());
+    const std::string line = fmt::format("line {}\n", i);
+    together([&] { one_.append_often(running.fence, offset, line); },
+             [&] { two_.append_often(running.fence, offset, line + "cut elsewhere\n"); });
+    whole += line + "cut elsewhere\n";
+  }
   std::string kept;
   for (const auto& chunk :
        must(one_.await(one_.store().log(running.run.id, Attempt(1), 0, 1'000'000)))) {

@@ -31,7 +31,7 @@ output "password" {
 }
 )");
     installation_.start();
-    ASSERT_TRUE(eventually(10s, [&] { return run({"workspace", "show", "shop"}).code == 0; }));
+    ASSERT_TRUE(eventually(60s, [&] { return run({"workspace", "show", "shop"}).code == 0; }));
   }
 
   Finished run(const std::vector<std::string>& arguments) const {
@@ -91,6 +91,26 @@ TEST_F(Commands, RunsAreListedShownAndTheirLogsPrinted) {
   EXPECT_TRUE(holds(run({"run", "logs", id, "-f"}).out, "Creation complete"));
   EXPECT_TRUE(holds(run({"workspace", "logs", "shop"}).out, "Creation complete"));
   EXPECT_EQ(run({"run", "cancel", id}).code, 4);  // it has ended
+}
+
+TEST_F(Commands, AnUnknownWorkspaceIsNotFoundInListsEither) {
+  EXPECT_EQ(run({"run", "list", "shop"}).code, 0);
+  for (const auto& words : std::vector<std::vector<std::string>>{{"run", "list", "nobody"},
+                                                                 {"workspace", "logs", "nobody"}}) {
+    const auto unknown = run(words);
+    EXPECT_EQ(unknown.code, 3) << unknown.out;
+    EXPECT_TRUE(holds(unknown.err, "there is no workspace nobody")) << unknown.err;
+  }
+}
+
+TEST_F(Commands, ARunThatWaitsSaysForWhatAndABusyWorkspaceWhatToDo) {
+  installation_.add_workspace("front", {{"deploy_schedule", false}, {"depends_on", {"shop"}}});
+  ASSERT_TRUE(eventually(30s, [&] { return run({"workspace", "show", "front"}).code == 0; }));
+  ASSERT_EQ(run({"workspace", "deploy", "front", "--detach"}).code, 0);
+  EXPECT_TRUE(holds(run({"run", "list", "front"}).out, "waits for shop to be deployed"));
+  const auto busy = run({"workspace", "deploy", "front", "--detach"});
+  EXPECT_EQ(busy.code, 4);
+  EXPECT_TRUE(holds(busy.err, "--queue")) << busy.err;
 }
 
 // shop is deployed on the first of January, which a new workspace's look-back seldom holds.
@@ -174,14 +194,14 @@ TEST_F(Commands, HoldReleaseAndExtend) {
 TEST_F(Commands, ABusyWorkspaceIsAConflict) {
   installation_.add_workspace("slow", {{"deploy_schedule", false}},
                               R"(resource "terraform_data" "s" {
-  provisioner "local-exec" { command = "sleep 30" }
+  provisioner "local-exec" { command = "sleep 300" }
 }
 )");
-  ASSERT_TRUE(eventually(10s, [&] { return run({"workspace", "show", "slow"}).code == 0; }));
+  ASSERT_TRUE(eventually(60s, [&] { return run({"workspace", "show", "slow"}).code == 0; }));
   const auto detached = run({"workspace", "deploy", "slow", "--detach"});
   ASSERT_EQ(detached.code, 0) << detached.err;
   const std::string id = detached.out.substr(0, detached.out.find('\n'));
-  ASSERT_TRUE(eventually(20s, [&] { return holds(run({"run", "logs", id}).out, "local-exec"); }));
+  ASSERT_TRUE(eventually(60s, [&] { return holds(run({"run", "logs", id}).out, "local-exec"); }));
   const auto busy = run({"workspace", "deploy", "slow"});
   EXPECT_EQ(busy.code, 4) << busy.err;
   EXPECT_TRUE(holds(busy.err, id)) << busy.err;

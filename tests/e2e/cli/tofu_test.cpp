@@ -43,13 +43,13 @@ class TofuByHand : public ::testing::Test {
         kContent);
     installation_.start();
     EXPECT_TRUE(eventually(
-        10s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
+        60s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
   }
 
   void add(const std::string& name, const std::string& content) {
     installation_.add_workspace(name, {{"deploy_schedule", false}}, content);
     EXPECT_TRUE(eventually(
-        10s, [&] { return installation_.command({"workspace", "show", name}).code == 0; }));
+        60s, [&] { return installation_.command({"workspace", "show", name}).code == 0; }));
   }
   void deploy() {
     const auto done = installation_.command({"workspace", "deploy", "shop"});
@@ -128,7 +128,7 @@ TEST_F(TofuByHand, AnApplyIsANewVersionByThePersonAndIsAudited) {
 TEST_F(TofuByHand, WorksOnWhatWasDeployedNotOnWhatTheFolderSaysByNow) {
   deploy();
   installation_.write("shop", "more.tf", "resource \"terraform_data\" \"more\" {}\n");
-  ASSERT_TRUE(eventually(10s, [&] {
+  ASSERT_TRUE(eventually(60s, [&] {
     const Json shop = installation_.workspace("shop");
     return shop["bundle"] != shop["deployed_bundle"];
   }));
@@ -211,7 +211,7 @@ TEST_F(TofuByHand, AnActiveRunIsNamedAsTheLocksOwner) {
           gate.string() + ".seen; while test -e " + gate.string() +
           "; do sleep 0.1; done\"\n  }\n}\n");
   ASSERT_EQ(installation_.command({"workspace", "deploy", "slow", "--detach"}).code, 0);
-  ASSERT_TRUE(eventually(20s, [&] { return std::filesystem::exists(gate.string() + ".seen"); }));
+  ASSERT_TRUE(eventually(60s, [&] { return std::filesystem::exists(gate.string() + ".seen"); }));
   const auto refused =
       installation_.command({"tofu", "slow", "--", "apply", "-auto-approve", "-no-color"});
   EXPECT_EQ(refused.code, 1) << refused.out;
@@ -242,7 +242,7 @@ resource "terraform_data" "wait" {
         std::vector<std::string>{built("provisioner"), "tofu", "slow", "--", "apply",
                                  "-auto-approve", "-no-color", "-var", "gate=" + gate_.string()},
         all, installation_.root() / "person.log");
-    EXPECT_TRUE(eventually(20s, [&] { return std::filesystem::exists(gate_); })) << said();
+    EXPECT_TRUE(eventually(60s, [&] { return std::filesystem::exists(gate_); })) << said();
   }
   ~ASlowTofuByHand() override { open_gate(); }
 
@@ -260,7 +260,7 @@ TEST_F(ASlowTofuByHand, MakesARunFailWithTheLocksOwnerAndThenLetsItGo) {
   EXPECT_TRUE(holds(error, "Error acquiring the state lock")) << error;
   EXPECT_TRUE(holds(refused.out, "@")) << "its owner, user@host:\n" << refused.out;
   open_gate();
-  EXPECT_EQ(person_->wait(20s), 0) << said();
+  EXPECT_EQ(person_->wait(60s), 0) << said();
   EXPECT_EQ(installation_.command({"workspace", "deploy", "slow"}).code, 0);
 }
 
@@ -268,15 +268,15 @@ TEST_F(ASlowTofuByHand, LeavesTheTerminalsInterruptToTofu) {
   person_->signal(SIGINT);  // to this process alone: tofu has not heard of it
   person_->signal(SIGHUP);
   open_gate();
-  EXPECT_EQ(person_->wait(20s), 0) << said();
+  EXPECT_EQ(person_->wait(60s), 0) << said();
   EXPECT_TRUE(holds(said(), "Apply complete!")) << said();
 }
 
 TEST_F(ASlowTofuByHand, HandsATerminationOnAndStaysUntilTheStateIsSaved) {
   person_->signal(SIGTERM);
-  EXPECT_TRUE(eventually(10s, [&] { return holds(said(), "nterrupt"); })) << said();
+  EXPECT_TRUE(eventually(60s, [&] { return holds(said(), "nterrupt"); })) << said();
   open_gate();
-  EXPECT_EQ(person_->wait(20s), 1) << said();
+  EXPECT_EQ(person_->wait(60s), 1) << said();
   EXPECT_FALSE(left_something());
   const Json saved = installation_.query({"state", "list", "slow"})["items"].at(0);
   EXPECT_EQ(saved["written_by"], me());
@@ -290,7 +290,7 @@ TEST_F(ASlowTofuByHand, OutlivesARestartOfTheDaemon) {
   // tofu has nobody to give its state to by now, and asks again.
   EXPECT_EQ(person_->wait(1500ms), -1) << said();
   installation_.start();
-  EXPECT_EQ(person_->wait(30s), 0) << said();
+  EXPECT_EQ(person_->wait(60s), 0) << said();
   EXPECT_FALSE(left_something());
   EXPECT_EQ(installation_.query({"state", "list", "slow"})["items"].at(0)["written_by"], me());
 }

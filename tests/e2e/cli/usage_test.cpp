@@ -59,6 +59,9 @@ TEST(Usage, EveryVerbExplainsItself) {
                                                                  {"state", "pull"},
                                                                  {"state", "push"},
                                                                  {"state", "unlock"},
+                                                                 {"token", "create"},
+                                                                 {"token", "list"},
+                                                                 {"token", "revoke"},
                                                                  {"config", "show"},
                                                                  {"cluster", "status"},
                                                                  {"tofu"},
@@ -71,6 +74,37 @@ TEST(Usage, EveryVerbExplainsItself) {
     EXPECT_EQ(help.code, 0) << words.back();
     EXPECT_TRUE(holds(help.out, "Usage: provisioner " + words.front())) << help.out;
     EXPECT_GT(help.out.find("Usage:"), 10u) << "no sentence before the usage:\n" << help.out;
+  }
+}
+
+TEST(Usage, ANounWithoutAVerbSaysWhatItCanDo) {
+  const auto noun = run({"workspace"});
+  EXPECT_EQ(noun.code, 2);
+  EXPECT_TRUE(holds(noun.err, "Usage: provisioner workspace")) << noun.err;
+  EXPECT_TRUE(holds(noun.err, "history")) << noun.err;
+  const auto nothing = run({});
+  EXPECT_EQ(nothing.code, 2);
+  EXPECT_TRUE(holds(nothing.err, "doctor")) << nothing.err;
+  const auto nobody = run({"workspace", "deploy"});
+  EXPECT_EQ(nobody.code, 2);
+  EXPECT_TRUE(holds(nobody.err, "workspace is required")) << nobody.err;
+  EXPECT_TRUE(holds(run({"tofu", "shop"}).err, "provisioner tofu shop -- state list"));
+}
+
+TEST(Usage, AnUnknownFormatNamesTheKnownOnes) {
+  const auto wrong = run({"version", "--output", "xml"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_TRUE(holds(wrong.err, "\"xml\" is not one of table, json, yaml")) << wrong.err;
+}
+
+// More than a buffer of it, and less.
+TEST(Usage, OutputThatADiskDidNotTakeIsAFailure) {
+  for (const char* arguments :
+       {"schedule explain @daily", "schedule preview --cron '* * * * *' --count 9999"}) {
+    const auto lost =
+        run_program({"sh", "-c", built("provisioner").string() + " " + arguments + " > /dev/full"});
+    EXPECT_EQ(lost.code, 1) << arguments;
+    EXPECT_TRUE(holds(lost.err, "writing the output: No space left on device")) << lost.err;
   }
 }
 
@@ -133,9 +167,12 @@ TEST(Usage, SettingsAreShownWithTheirOrigin) {
 }
 
 struct BadFolder {
+  const char* name;
   const char* config;
   const char* tf;
   const char* reason;  // what the sentence has to hold
+
+  friend void PrintTo(const BadFolder& folder, std::ostream* out) { *out << folder.reason; }
 };
 
 class ABadFolder : public ::testing::TestWithParam<BadFolder> {};
@@ -149,7 +186,7 @@ TEST_P(ABadFolder, IsNamedPreciselyAndLeavesTheOthersAlone) {
   EXPECT_EQ(checked.code, 1);
   EXPECT_TRUE(holds(checked.out, GetParam().reason)) << checked.out << checked.err;
   installation.start();
-  ASSERT_TRUE(eventually(10s, [&] {
+  ASSERT_TRUE(eventually(60s, [&] {
     return installation.command({"workspace", "show", "good"}).code == 0;
   })) << installation.log();
   const auto refused = installation.command({"workspace", "deploy", "bad"});
@@ -162,16 +199,18 @@ constexpr const char* kContent = "resource \"terraform_data\" \"one\" {}\n";
 
 INSTANTIATE_TEST_SUITE_P(
     Table, ABadFolder,
-    ::testing::Values(BadFolder{R"({"deploy_schedule": )", kContent, "workspaces/bad/config.json"},
-                      BadFolder{R"({"enabled": "maybe"})", kContent, "enabled"},
-                      BadFolder{R"({"deploy_schedule": ["0 1 * * *", "75 * * * *"]})", kContent,
-                                "deploy_schedule[1]: minute 75 is outside 0-59"},
-                      BadFolder{R"({"timezone": "Mars/Base"})", kContent, "Mars/Base"},
-                      BadFolder{R"({"destroy_schedule": true})", kContent, "destroy_schedule"},
-                      BadFolder{R"({"deploy_schedule": false})", "", "template"},
-                      BadFolder{R"({"deploy_schedule": false})",
-                                "module \"vpc\" {\n  source = \"../../../vpc\"\n}\n",
-                                "main.tf:2"}));
+    ::testing::Values(
+        BadFolder{"HalfAConfig", R"({"deploy_schedule": )", kContent, "workspaces/bad/config.json"},
+        BadFolder{"AWrongType", R"({"enabled": "maybe"})", kContent, "enabled"},
+        BadFolder{"OneBadCronOfTwo", R"({"deploy_schedule": ["0 1 * * *", "75 * * * *"]})",
+                  kContent, "deploy_schedule[1]: minute 75 is outside 0-59"},
+        BadFolder{"AnUnknownZone", R"({"timezone": "Mars/Base"})", kContent, "Mars/Base"},
+        BadFolder{"AScheduleThatIsTrue", R"({"destroy_schedule": true})", kContent,
+                  "destroy_schedule"},
+        BadFolder{"NoContent", R"({"deploy_schedule": false})", "", "template"},
+        BadFolder{"AModuleOutside", R"({"deploy_schedule": false})",
+                  "module \"vpc\" {\n  source = \"../../../vpc\"\n}\n", "main.tf:2"}),
+    [](const auto& info) { return std::string(info.param.name); });
 
 TEST(Usage, ATenMegabyteConfigIsRefusedByItsSize) {
   Installation installation;

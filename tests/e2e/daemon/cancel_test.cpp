@@ -17,9 +17,7 @@ class Stopping : public ::testing::Test {
   void SetUp() override {
     // In tofu's place, tofu's parent: it counts the interrupts and passes them on.
     const auto binary = installation_.root() / "counting-tofu";
-    const std::string found =
-        run_program({"sh", "-c", "command -v tofu || command -v terraform"}).out;
-    write_file(binary, "#!/bin/sh\nreal=" + found + R"(
+    write_file(binary, "#!/bin/sh\nreal=" + tofu_on_path() + R"(
 case "$1" in apply) ;; *) exec "$real" "$@" ;; esac
 trap 'echo interrupt >> )" +
                            (installation_.root() / "journal").string() +
@@ -58,7 +56,7 @@ resource "terraform_data" "gated" {
     wait_for_apply();
   }
   void wait_for_apply() const {
-    ASSERT_TRUE(eventually(30s, [&] { return said("begin") == 1; })) << installation_.log();
+    ASSERT_TRUE(eventually(60s, [&] { return said("begin") == 1; })) << installation_.log();
   }
 
   std::ptrdiff_t said(const std::string& word) const {
@@ -86,8 +84,8 @@ TEST_F(Stopping, ACancelledApplyIsInterruptedOnceAndKeepsItsState) {
   deploy();
   const auto cancel = installation_.command({"run", "cancel", id_});
   EXPECT_EQ(cancel.code, 0) << cancel.err;
-  EXPECT_EQ(installation_.wait_for_end(id_, 30s)["status"], "cancelled") << installation_.log();
-  EXPECT_TRUE(eventually(10s, [&] { return nothing_lives(); }));
+  EXPECT_EQ(installation_.wait_for_end(id_)["status"], "cancelled") << installation_.log();
+  EXPECT_TRUE(eventually(60s, [&] { return nothing_lives(); }));
   EXPECT_EQ(said("interrupt"), 1);
   expect_kept_state();
   EXPECT_EQ(installation_.run(id_)["attempt"], 1);
@@ -96,9 +94,9 @@ TEST_F(Stopping, ACancelledApplyIsInterruptedOnceAndKeepsItsState) {
 TEST_F(Stopping, ATimeoutLeavesNothingAlive) {
   start({{"timeout", "3s"}});
   id_ = installation_.query({"workspace", "deploy", "shop", "--detach"})["id"];
-  const Json run = installation_.wait_for_end(id_, 40s);
+  const Json run = installation_.wait_for_end(id_);
   EXPECT_EQ(run["status"], "timed_out") << run.dump(2) << installation_.log();
-  EXPECT_TRUE(eventually(10s, [&] { return nothing_lives(); }));
+  EXPECT_TRUE(eventually(60s, [&] { return nothing_lives(); }));
   EXPECT_LE(said("interrupt"), 1);
 }
 
@@ -109,7 +107,7 @@ TEST_F(Stopping, CtrlCDetachesFromARunThatGoesOn) {
                      {{"PROVISIONER_STATE_DIR", installation_.state_dir().string()}}, output);
   wait_for_apply();
   command.signal(SIGINT);
-  EXPECT_EQ(command.wait(10s), 0);
+  EXPECT_EQ(command.wait(40s), 0);
   EXPECT_NE(read_file(output).find("run cancel"), std::string::npos) << read_file(output);
   const auto runs = installation_.runs("shop");
   ASSERT_EQ(runs.size(), 1u);
@@ -119,11 +117,28 @@ TEST_F(Stopping, CtrlCDetachesFromARunThatGoesOn) {
   EXPECT_EQ(said("interrupt"), 0);
 }
 
+TEST_F(Stopping, APausedCommandSeesTheEndOfItsRunWhenItGoesOn) {
+  start({{"description", "gated"}});
+  const auto output = installation_.root() / "deploy.out";
+  Background command({built("provisioner"), "workspace", "deploy", "shop"},
+                     {{"PROVISIONER_STATE_DIR", installation_.state_dir().string()}}, output);
+  wait_for_apply();
+  command.signal(SIGSTOP);
+  const auto paused = std::chrono::steady_clock::now();
+  open_gate();
+  EXPECT_EQ(installation_.wait_for_end(installation_.runs("shop").at(0)["id"])["status"],
+            "succeeded");
+  // The tick of its progress line is due by then, together with the end of the log.
+  EXPECT_TRUE(eventually(60s, [&] { return std::chrono::steady_clock::now() > paused + 1500ms; }));
+  command.signal(SIGCONT);
+  EXPECT_EQ(command.wait(), 0) << read_file(output);
+}
+
 TEST_F(Stopping, AStoppedDaemonLeavesTheApplyToTheNextOne) {
   start({{"description", "gated"}});
   deploy();
   installation_.daemon().signal(SIGTERM);
-  EXPECT_EQ(installation_.daemon().wait(10s), 0) << installation_.log();
+  EXPECT_EQ(installation_.daemon().wait(40s), 0) << installation_.log();
   EXPECT_FALSE(installation_.processes_of(id_, " apply").empty());
   installation_.start();
   open_gate();
@@ -131,7 +146,7 @@ TEST_F(Stopping, AStoppedDaemonLeavesTheApplyToTheNextOne) {
   EXPECT_EQ(run["status"], "succeeded") << run.dump(2) << installation_.log();
   EXPECT_EQ(run["attempt"], 1);
   EXPECT_EQ(said("interrupt"), 0);
-  EXPECT_TRUE(eventually(10s, [&] { return nothing_lives(); }));
+  EXPECT_TRUE(eventually(60s, [&] { return nothing_lives(); }));
 }
 
 }  // namespace

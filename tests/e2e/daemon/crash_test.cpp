@@ -68,7 +68,7 @@ class Crash : public ::testing::Test {
     installation_.add_workspace("shop", {{"description", "gated"}},
                                 gated_apply(installation_.root(), between));
     ASSERT_TRUE(eventually(
-        10s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
+        60s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
     const auto run = installation_.query({"workspace", "deploy", "shop", "--detach"});
     id_ = run["id"];
     ASSERT_TRUE(eventually(60s, [&] { return journal().find("begin") != std::string::npos; }))
@@ -84,7 +84,7 @@ class Crash : public ::testing::Test {
     EXPECT_FALSE(found.empty()) << "no process with " << text;
     return found.empty() ? -1 : found.front();
   }
-  pid_t guard() const { return process("provisioner-runner guard"); }
+  pid_t guard() const { return process("provisioner-guard guard"); }
   pid_t runner() const { return process("provisioner-runner run"); }
   pid_t tofu() const { return process(" apply"); }
 
@@ -152,7 +152,7 @@ class Crash : public ::testing::Test {
     EXPECT_EQ(installation_.runs("shop").size(), 1u);
     EXPECT_EQ(installation_.workspace("shop")["status"], "deployed");
     EXPECT_EQ(journal().find("doubled"), std::string::npos) << journal();
-    EXPECT_TRUE(eventually(10s, [&] { return installation_.processes_of(id_).empty(); }));
+    EXPECT_TRUE(eventually(60s, [&] { return installation_.processes_of(id_).empty(); }));
     const auto plan = installation_.command({"workspace", "plan", "shop"});
     EXPECT_EQ(plan.code, 0) << plan.out << plan.err;  // no lock is left
     EXPECT_NE((plan.out + plan.err).find("Plan: 0 to add, 0 to change, 0 to destroy"),
@@ -179,7 +179,7 @@ TEST_F(Crash, AnApplyThatEndsWhileNoDaemonLivesIsReportedLater) {
   deploy();
   installation_.kill_daemon();
   open_gate();
-  ASSERT_TRUE(eventually(20s, [&] { return journal().find("end") != std::string::npos; }));
+  ASSERT_TRUE(eventually(60s, [&] { return journal().find("end") != std::string::npos; }));
   installation_.start();
   expect_success_on_attempt(1);
   EXPECT_EQ(created_first(), 1u) << journal();
@@ -188,7 +188,7 @@ TEST_F(Crash, AnApplyThatEndsWhileNoDaemonLivesIsReportedLater) {
 TEST_F(Crash, AKilledRunnerTakesItsTofuWithItAndTheRunIsResumed) {
   deploy();
   kill(runner(), SIGKILL);
-  ASSERT_TRUE(eventually(25s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
+  ASSERT_TRUE(eventually(90s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
   clear_busy();
   open_gate();
   expect_success_on_attempt(2);
@@ -198,7 +198,7 @@ TEST_F(Crash, AKilledRunnerTakesItsTofuWithItAndTheRunIsResumed) {
 TEST_F(Crash, AKilledTofuInterruptsTheAttemptAndItsChildrenEnd) {
   deploy();
   kill(tofu(), SIGKILL);
-  ASSERT_TRUE(eventually(25s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
+  ASSERT_TRUE(eventually(90s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
   clear_busy();
   open_gate();
   expect_success_on_attempt(2);
@@ -207,7 +207,7 @@ TEST_F(Crash, AKilledTofuInterruptsTheAttemptAndItsChildrenEnd) {
 TEST_F(Crash, AKilledGuardLeavesNothingAlive) {
   deploy();
   kill(guard(), SIGKILL);
-  ASSERT_TRUE(eventually(25s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
+  ASSERT_TRUE(eventually(90s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
   clear_busy();
   open_gate();
   expect_success_on_attempt(2);
@@ -219,7 +219,7 @@ TEST_F(Crash, RunnerAndDaemonKilledTogether) {
   const pid_t victim = runner();
   installation_.kill_daemon();
   kill(victim, SIGKILL);
-  ASSERT_TRUE(eventually(25s, [&] { return nothing_lives_of_attempt(1); }));
+  ASSERT_TRUE(eventually(90s, [&] { return nothing_lives_of_attempt(1); }));
   clear_busy();
   open_gate();
   installation_.start();
@@ -233,7 +233,7 @@ TEST_F(Crash, AStoppedRunnerLosesItsLeaseAndItsWrites) {
   const AttemptFence fence = fence_of_attempt(1);
   kill(stopped, SIGSTOP);
   // The guard ends the attempt at its deadline, stopped processes included.
-  ASSERT_TRUE(eventually(60s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
+  ASSERT_TRUE(eventually(90s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
   clear_busy();
   kill(stopped, SIGCONT);
   ASSERT_TRUE(eventually(60s, [&] { return begun() == 2; })) << installation_.log();
@@ -256,11 +256,11 @@ TEST_F(Crash, AStoppedRunnerLosesItsLeaseAndItsWrites) {
 // tofu hands its state over when a resource is done and 20 s have passed since it last did.
 TEST_F(Crash, AKilledTofuLosesNothingThatItHadHandedOver) {
   deploy("; sleep 21");
-  ASSERT_TRUE(eventually(10s, [&] {
+  ASSERT_TRUE(eventually(60s, [&] {
     return installation_.command({"state", "show", "shop"}).out.find("first") != std::string::npos;
   }));
   kill(tofu(), SIGKILL);
-  ASSERT_TRUE(eventually(25s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
+  ASSERT_TRUE(eventually(90s, [&] { return nothing_lives_of_attempt(1); })) << installation_.log();
   clear_busy();
   open_gate();
   expect_success_on_attempt(2);
@@ -273,7 +273,7 @@ TEST_F(Crash, AStoppedGuardWithAStoppedRunnerIsEndedByTheDaemon) {
   const pid_t watcher = guard(), stopped = runner();
   kill(watcher, SIGSTOP);
   kill(stopped, SIGSTOP);
-  ASSERT_TRUE(eventually(60s, [&] { return installation_.run(id_)["attempts"].size() > 1; }))
+  ASSERT_TRUE(eventually(120s, [&] { return installation_.run(id_)["attempts"].size() > 1; }))
       << installation_.log();
   EXPECT_TRUE(nothing_lives_of_attempt(1)) << "the second attempt began before the first was dead";
   kill(watcher, SIGCONT);

@@ -16,7 +16,7 @@ class Folder : public ::testing::Test {
     installation_.add_workspace("shop", {{"deploy_schedule", "0 0 1 1 *"}});
     installation_.start();
     ASSERT_TRUE(eventually(
-        10s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
+        60s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
     ASSERT_EQ(installation_.command({"workspace", "deploy", "shop"}).code, 0)
         << installation_.log();
   }
@@ -27,13 +27,13 @@ class Folder : public ::testing::Test {
   void let_the_daemon_look() {
     const std::string name = "probe-" + std::to_string(++probes_);
     installation_.add_workspace(name, {{"deploy_schedule", false}});
-    ASSERT_TRUE(eventually(15s, [&] {
+    ASSERT_TRUE(eventually(60s, [&] {
       return installation_.command({"workspace", "show", name}).code == 0;
     })) << installation_.log();
   }
 
   bool logged(std::string_view text) {
-    return eventually(10s, [&] { return installation_.log().find(text) != std::string::npos; });
+    return eventually(60s, [&] { return installation_.log().find(text) != std::string::npos; });
   }
 
   Installation installation_;
@@ -43,7 +43,7 @@ class Folder : public ::testing::Test {
 TEST_F(Folder, AChangeOfContentRedeploys) {
   installation_.write("shop", "main.tf",
                       "resource \"terraform_data\" \"one\" { input = \"two\" }\n");
-  ASSERT_TRUE(eventually(20s, [&] { return runs() == 2; })) << installation_.log();
+  ASSERT_TRUE(eventually(60s, [&] { return runs() == 2; })) << installation_.log();
   const Json run = installation_.wait_for_end(installation_.runs("shop")[0]["id"]);
   EXPECT_EQ(run["trigger"], "change");
   EXPECT_EQ(run["status"], "succeeded") << run.dump(2);
@@ -80,7 +80,7 @@ TEST_F(Folder, AChangeOfTheScheduleAloneDeploysNothing) {
   installation_.write("shop", "config.json",
                       R"({"deploy_schedule": "0 0 2 2 *", "description": "new"})");
   ASSERT_TRUE(
-      eventually(15s, [&] { return installation_.workspace("shop")["description"] == "new"; }));
+      eventually(60s, [&] { return installation_.workspace("shop")["description"] == "new"; }));
   let_the_daemon_look();
   EXPECT_EQ(runs(), 1u);
 }
@@ -89,7 +89,7 @@ TEST_F(Folder, ADeletedFolderDetachesAndItsReturnChangesNothing) {
   const auto folder = installation_.workspace_dir("shop");
   const auto aside = installation_.root() / "aside";
   std::filesystem::rename(folder, aside);
-  ASSERT_TRUE(eventually(15s, [&] { return installation_.workspace("shop")["detached"] == true; }))
+  ASSERT_TRUE(eventually(60s, [&] { return installation_.workspace("shop")["detached"] == true; }))
       << installation_.log();
   EXPECT_EQ(installation_.workspace("shop")["status"], "deployed");
   const auto refused = installation_.command({"workspace", "remove", "shop", "--yes"});
@@ -99,12 +99,12 @@ TEST_F(Folder, ADeletedFolderDetachesAndItsReturnChangesNothing) {
   EXPECT_NE(deploy.err.find("detached: its folder has vanished"), std::string::npos) << deploy.err;
   std::filesystem::rename(aside, folder);
   ASSERT_TRUE(
-      eventually(15s, [&] { return installation_.workspace("shop")["detached"] == false; }));
+      eventually(60s, [&] { return installation_.workspace("shop")["detached"] == false; }));
   EXPECT_EQ(installation_.workspace("shop")["status"], "deployed");
   EXPECT_EQ(runs(), 1u);
   // The detached one can still be destroyed on request, from its last content.
   std::filesystem::remove_all(folder);
-  ASSERT_TRUE(eventually(15s, [&] { return installation_.workspace("shop")["detached"] == true; }));
+  ASSERT_TRUE(eventually(60s, [&] { return installation_.workspace("shop")["detached"] == true; }));
   EXPECT_EQ(installation_.command({"workspace", "remove", "shop", "--destroy", "--yes"}).code, 0);
   EXPECT_EQ(installation_.command({"workspace", "show", "shop"}).code, 3);
 }
@@ -113,7 +113,7 @@ TEST_F(Folder, ARenamedFolderDetachesTheOldNameAndIsANewWorkspaceThatWaitsForIts
   // No occurrence of a yearly schedule lies in the look-back of a new workspace.
   std::filesystem::rename(installation_.workspace_dir("shop"),
                           installation_.workspace_dir("store"));
-  ASSERT_TRUE(eventually(15s, [&] {
+  ASSERT_TRUE(eventually(60s, [&] {
     return installation_.workspace("shop")["detached"] == true &&
            installation_.command({"workspace", "show", "store"}).code == 0;
   })) << installation_.log();
@@ -153,7 +153,7 @@ TEST_F(Folder, AnEditInPiecesIsReadOnlyWhenItIsQuiet) {
     text += piece;
     write_file(file, text);
   }
-  ASSERT_TRUE(eventually(20s, [&] { return runs() == 2; })) << installation_.log();
+  ASSERT_TRUE(eventually(60s, [&] { return runs() == 2; })) << installation_.log();
   const Json run = installation_.wait_for_end(installation_.runs("shop")[0]["id"]);
   EXPECT_EQ(run["status"], "succeeded");
   EXPECT_EQ(run["resources"]["destroy"], 0);
@@ -166,12 +166,12 @@ TEST(FirstDeploy, ALocalStateThatWasNotImportedBlocksItUntilItIsPushed) {
   const auto folder = installation.workspace_dir("shop");
   // Somebody has worked on the folder by hand.
   const auto chdir = "-chdir=" + folder.string();
-  ASSERT_EQ(run_program({"terraform", chdir, "init", "-input=false"}).code, 0);
-  ASSERT_EQ(run_program({"terraform", chdir, "apply", "-auto-approve", "-input=false"}).code, 0);
+  ASSERT_EQ(run_program({tofu_on_path(), chdir, "init", "-input=false"}).code, 0);
+  ASSERT_EQ(run_program({tofu_on_path(), chdir, "apply", "-auto-approve", "-input=false"}).code, 0);
   const auto state = (folder / "terraform.tfstate").string();
   installation.start();
   ASSERT_TRUE(eventually(
-      10s, [&] { return installation.command({"workspace", "show", "shop"}).code == 0; }));
+      60s, [&] { return installation.command({"workspace", "show", "shop"}).code == 0; }));
 
   const auto blocked = installation.command({"workspace", "deploy", "shop"});
   EXPECT_EQ(blocked.code, 1);
@@ -193,7 +193,7 @@ TEST(Dependencies, ACircleAndAnUnknownNameAreSaidWhenTheyAreSeen) {
   EXPECT_NE(checked.out.find("circle"), std::string::npos) << checked.out;
   EXPECT_NE(checked.out.find("nowhere"), std::string::npos) << checked.out;
   installation.start();
-  EXPECT_TRUE(eventually(10s, [&] {
+  EXPECT_TRUE(eventually(60s, [&] {
     return installation.log().find("circle") != std::string::npos &&
            installation.log().find("nowhere") != std::string::npos;
   })) << installation.log();

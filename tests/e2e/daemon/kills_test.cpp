@@ -39,6 +39,12 @@ std::uint64_t seed() {
   return given != nullptr ? std::strtoull(given, nullptr, 10) : 20261123;
 }
 
+// Guard, runner or trampoline; a trampoline names the command that it is about to start.
+bool is_program_of_ours(const std::string& command) {
+  return command.find("provisioner-runner") != std::string::npos ||
+         command.find("provisioner-guard") != std::string::npos;
+}
+
 // One line of the journal: <run>.<attempt> begin|end <resource> made|gone <version>
 struct Line {
   std::string run;
@@ -84,7 +90,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
         "clock", {{"deploy_schedule", "*/2 * * * *"}, {"destroy_schedule", "1-59/2 * * * *"}});
     installation_.start();
     ASSERT_TRUE(eventually(
-        10s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
+        60s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
   }
 
   const std::filesystem::path& root() const { return installation_.root(); }
@@ -146,7 +152,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
         std::filesystem::rename(root() / "staged.tf",
                                 installation_.workspace_dir("shop") / "main.tf");
         EXPECT_TRUE(
-            eventually(20s, [&] { return installation_.workspace("shop")["bundle"] != before; }));
+            eventually(60s, [&] { return installation_.workspace("shop")["bundle"] != before; }));
       }
       round.middle_step = fmt::format("b made {}", version_);
       round.last_step = fmt::format("c made {}", version_);
@@ -160,15 +166,13 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
 
   std::vector<pid_t> tofus(const std::string& run, std::string_view command) const {
     auto found = installation_.processes_of(run, command);
-    std::erase_if(found, [](pid_t pid) {  // about to become tofu
-      return command_of(pid).find("provisioner-runner") != std::string::npos;
-    });
+    std::erase_if(found, [](pid_t pid) { return is_program_of_ours(command_of(pid)); });
     return found;
   }
 
   std::vector<pid_t> victims(const Round& round) const {
     const std::string_view victim = round.kill.victim;
-    if (victim == "guard") return installation_.processes_of(round.run, "provisioner-runner guard");
+    if (victim == "guard") return installation_.processes_of(round.run, "provisioner-guard guard");
     if (victim != "tofu") return installation_.processes_of(round.run, "provisioner-runner run");
     for (const auto command : {" init", " plan", " apply"}) {
       if (auto found = tofus(round.run, command); !found.empty()) return found;
@@ -193,7 +197,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
       return std::ranges::find(kPhases, phase) - kPhases.begin();
     };
     if (round.kill.phase == "claimed") return;
-    eventually(20s, [&] {
+    eventually(60s, [&] {
       const std::string seen = phase_seen(round);
       return !seen.empty() && rank(seen) >= rank(round.kill.phase);
     });
@@ -238,7 +242,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
       const std::string command = command_of(pid);
       const std::string environment = read_file("/proc/" + std::to_string(pid) + "/environ") + '\0';
       const auto at = environment.find("PROVISIONER_ATTEMPT=");
-      if (at == std::string::npos || command.find("provisioner-runner") != std::string::npos) {
+      if (at == std::string::npos || is_program_of_ours(command)) {
         continue;
       }
       found[environment.substr(at, environment.find('\0', at) - at)] = command;
@@ -250,7 +254,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
   // end and the next begin, hence the second.
   Json wait_for_end(const std::string& run) const {
     Json seen;
-    eventually(90s, [&] {
+    eventually(150s, [&] {
       if (working_attempts(run).size() > 1) {
         const auto working = working_attempts(run);
         EXPECT_LE(working.size(), 1u) << ::testing::PrintToString(working);
@@ -265,7 +269,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
   void expect_end(const Round& round, const Json& run) const {
     EXPECT_EQ(run["status"], "succeeded") << run.dump(2) << installation_.log();
     const std::string wanted = round.destroy ? "destroyed" : "deployed";
-    EXPECT_EQ(installation_.wait_for_status("shop", wanted, 10s)["status"], wanted);
+    EXPECT_EQ(installation_.wait_for_status("shop", wanted)["status"], wanted);
     const int attempts = attempts_of(run);
     const bool unharmed =
         round.hit.empty() || (round.kill.victim == "daemon" && round.hit != kPhases.front());
@@ -342,7 +346,7 @@ echo "$PROVISIONER_ATTEMPT end $1 $2 $3" >> journal
 
   // I8.
   void expect_nothing_lives(const Round& round) const {
-    EXPECT_TRUE(eventually(10s, [&] { return installation_.processes_of(round.run).empty(); }));
+    EXPECT_TRUE(eventually(60s, [&] { return installation_.processes_of(round.run).empty(); }));
   }
 
   // What the store's file says while no daemon has it.

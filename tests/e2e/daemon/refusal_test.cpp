@@ -14,7 +14,7 @@ using namespace std::chrono_literals;
 Finished serve(const Installation& installation, const std::vector<std::string>& flags = {}) {
   std::vector<std::string> arguments = {"serve"};
   arguments.insert(arguments.end(), flags.begin(), flags.end());
-  return installation.command(arguments, 20s);
+  return installation.command(arguments);
 }
 
 TEST(Refusal, ASecondDaemonOnTheSameStoreSaysSoAndExits) {
@@ -97,7 +97,7 @@ TEST(Refusal, TofuMissingFailsTheRunWithWhatToDo) {
   installation.add_workspace("shop", {{"deploy_schedule", false}});
   installation.start();
   ASSERT_TRUE(eventually(
-      10s, [&] { return installation.command({"workspace", "show", "shop"}).code == 0; }));
+      60s, [&] { return installation.command({"workspace", "show", "shop"}).code == 0; }));
   const auto deploy = installation.command({"workspace", "deploy", "shop"});
   EXPECT_EQ(deploy.code, 1) << deploy.err;
   const Json run = installation.runs("shop").at(0);

@@ -132,7 +132,7 @@ TEST(Schedule, AHoldSuspendsTheScheduleButNotAPerson) {
   installation.add_workspace("shop", {{"deploy_schedule", false}});
   installation.start();
   ASSERT_TRUE(eventually(
-      10s, [&] { return installation.command({"workspace", "show", "shop"}).code == 0; }));
+      60s, [&] { return installation.command({"workspace", "show", "shop"}).code == 0; }));
   EXPECT_EQ(installation.command({"workspace", "hold", "shop", "--reason", "audit"}).code, 0);
   EXPECT_EQ(installation.workspace("shop")["held"], true);
   EXPECT_EQ(installation.command({"workspace", "deploy", "shop"}).code, 0);

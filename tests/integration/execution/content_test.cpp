@@ -107,5 +107,21 @@ TEST(Content, OnlyTheSecondDeployMayLeaveInitOut) {
   EXPECT_THAT(instance.log(second), Not(HasSubstr("Initializing")));
 }
 
+TEST(Content, ThatChangedLeavesInitOutUnlessInitDependsOnIt) {
+  Instance instance;
+  instance.start();
+  const auto deployed_log = [&](const std::string& main_tf) {
+    instance.publish("shop", main_tf);
+    const RunId run = instance.enqueue("shop", Operation::kDeploy);
+    EXPECT_EQ(instance.finished(run).status, RunStatus::kSucceeded) << instance.log(run);
+    return instance.log(run);
+  };
+  deployed_log(kOne);
+  EXPECT_THAT(deployed_log("resource \"terraform_data\" \"one\" { input = \"second\" }\n"),
+              AllOf(HasSubstr("init: not needed"), Not(HasSubstr("Initializing"))));
+  EXPECT_THAT(deployed_log(std::string("terraform { required_version = \">= 1.0\" }\n") + kOne),
+              HasSubstr("Initializing"));
+}
+
 }  // namespace
 }  // namespace provisioner::testing

@@ -51,9 +51,7 @@ LiveDaemon::LiveDaemon(const Settings& settings, const Environment& environment,
   launcher_ = std::make_unique<execution::SystemLauncher>(
       loop_.get_executor(), offload_,
       execution::SystemLauncherSettings{
-          .state_dir = settings.state_dir,
-          .socket = socket,
-          .runner_program = fs::path(PROVISIONER_BIN_DIR) / "provisioner-runner"});
+          .state_dir = settings.state_dir, .socket = socket, .programs = PROVISIONER_BIN_DIR});
   dispatcher_ = std::make_unique<execution::Dispatcher>(
       execution::Dispatcher::Parts{loop_.get_executor(), *store_, clock_, random_, *launcher_,
                                    *workspace_log_, *runner_api_, log,
@@ -63,7 +61,8 @@ LiveDaemon::LiveDaemon(const Settings& settings, const Environment& environment,
                                     .state_dir = settings.state_dir,
                                     .capacity = settings.execution.capacity,
                                     .lease = settings.runs.lease,
-                                    .stop_allowance = settings.runs.stop_allowance});
+                                    .stop_allowance = settings.runs.stop_allowance,
+                                    .on_interrupt = settings.runs.on_interrupt});
   server_ = std::make_unique<http::Server>(loop_.get_executor(), [this](http::Request request) {
     return runner_api_->handle(std::move(request));
   });
@@ -82,7 +81,7 @@ LiveDaemon::~LiveDaemon() {
     death_.emit(boost::asio::cancellation_type::terminal);
     server_.reset();
   });
-  work_until([this] { return ended_; }, 10s);
+  work_until([this] { return ended_; }, 60s);
   loop_.restart();
   loop_.run_for(50ms);
 }
@@ -117,7 +116,7 @@ Instance::Instance() : environment(process_environment()), sink_(std::make_share
 Instance::~Instance() {
   daemon_.reset();
   for (const auto& run : runs_) {
-    eventually(20s, [&] {
+    eventually(60s, [&] {
       const auto living = processes(run);
       for (const pid_t pid : living) kill(pid, SIGKILL);
       return living.empty();
@@ -218,7 +217,7 @@ bool Instance::has_attempt_directories() const {
 }
 
 bool Instance::is_clean(const RunId& id) {
-  return work_until([&] { return processes(id).empty() && !has_attempt_directories(); }, 20s);
+  return work_until([&] { return processes(id).empty() && !has_attempt_directories(); }, 60s);
 }
 
 std::string Instance::workspace_log(const std::string& name) const {

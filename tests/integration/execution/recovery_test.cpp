@@ -130,7 +130,7 @@ TEST_F(Recovery, KeepsWhatAnEndedAttemptLeftUntilSomebodyHasLooked) {
   instance.kill_daemon();
   instance.start();
   EXPECT_TRUE(instance.is_clean(run));
-  EXPECT_TRUE(instance.workspace("shop").held);
+  EXPECT_TRUE(instance.work_until([&] { return instance.workspace("shop").held; }));
   const auto kept = instance.settings.state_dir / "spool/kept/shop" / directory.root.filename();
   EXPECT_THAT(instance.workspace("shop").hold_reason, HasSubstr(kept.string()));
   EXPECT_THAT(read_file(kept / "content/errored.tfstate"), HasSubstr("left"));

@@ -123,7 +123,7 @@ resource "terraform_data" "slow" {
   ASSERT_TRUE(instance.logged(run, "it has begun")) << instance.log(run);
   instance.daemon().get(
       instance.daemon().store().request_cancel(run, instance.daemon().clock().now()));
-  const auto cancelled = instance.finished(run, 30s);
+  const auto cancelled = instance.finished(run);
   EXPECT_EQ(cancelled.status, RunStatus::kCancelled) << cancelled.error << instance.log(run);
   EXPECT_THAT(instance.state("shop"), HasSubstr("first"));
   EXPECT_EQ(
@@ -142,7 +142,7 @@ TEST(Runs, ATimeoutEndsTheRun) {
 )",
                    R"({"timeout": "3s"})");
   const RunId run = instance.enqueue("shop", Operation::kDeploy);
-  const auto ended = instance.finished(run, 30s);
+  const auto ended = instance.finished(run);
   EXPECT_EQ(ended.status, RunStatus::kTimedOut) << ended.error << instance.log(run);
   EXPECT_TRUE(instance.is_clean(run));
 }

@@ -93,9 +93,12 @@ http::Response StandInDaemon::answer(const http::Request& request) {
     return http::text_response(200, "");
   }
   if (path == kFinishPath) {
-    auto result = decode_result(request.body);
-    if (!result) return refuse(ErrorKind::kInvalid, result.error().message);
-    facts.results.push_back(*result);
+    auto finish = decode_finish(request.body);
+    if (!finish) return refuse(ErrorKind::kInvalid, finish.error().message);
+    const auto offset = static_cast<std::size_t>(finish->log_offset);
+    if (offset > facts.log.size()) return refuse(ErrorKind::kInvalid, "a gap in the log");
+    if (!finish->log.empty()) facts.log.replace(offset, std::string::npos, finish->log);
+    facts.results.push_back(finish->result);
     return http::text_response(204, "");
   }
   if (path == kStatePath && request.method == "GET") {
@@ -145,7 +148,7 @@ AttemptTest::~AttemptTest() {
     if (guard_ > 0 && guard_code_ < 0) wait_for_guard(0ms);
     return living().empty();
   };
-  EXPECT_TRUE(eventually(10s, all_dead));
+  EXPECT_TRUE(eventually(60s, all_dead));
   if (HasFailure()) {
     fprintf(stderr, "--- guard.log\n%s--- log\n%s--- notes\n%s---\n", guard_log().c_str(),
             log().c_str(), noted().c_str());
@@ -174,6 +177,9 @@ void AttemptTest::use_terraform(const std::string& main_tf) {
   if (found.code != 0) GTEST_SKIP() << "neither tofu nor terraform is on PATH";
   daemon_.with_facts([&](DaemonFacts& facts) {
     facts.assignment.binary = std::string(trim(found.out));
+    facts.assignment.binary_directory = temp_ / "bin";
+    std::filesystem::create_directories(temp_ / "bin");
+    std::filesystem::create_symlink(facts.assignment.binary, temp_ / "bin" / "tofu");
     facts.assignment.environment["HOME"] = temp_.path();
     facts.assignment.environment["CHECKPOINT_DISABLE"] = "1";
     facts.assignment.init_fingerprint = "content-1";
@@ -181,7 +187,8 @@ void AttemptTest::use_terraform(const std::string& main_tf) {
 }
 
 void AttemptTest::launch(Duration first_lease) {
-  const auto pid = launch_guard({.program = PROVISIONER_BIN_DIR "/provisioner-runner",
+  const auto pid = launch_guard({.guard = PROVISIONER_BIN_DIR "/provisioner-guard",
+                                 .runner = PROVISIONER_BIN_DIR "/provisioner-runner",
                                  .socket = temp_ / "daemon.sock",
                                  .directory = directory_.root,
                                  .fence = fence_,

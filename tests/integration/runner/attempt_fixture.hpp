@@ -85,7 +85,7 @@ class AttemptTest : public ::testing::Test {
   std::vector<pid_t> living() const;
   pid_t runner_pid() const;
   // Waits for the guard's end; its exit code, or -1.
-  int wait_for_guard(std::chrono::milliseconds patience = std::chrono::seconds(30));
+  int wait_for_guard(std::chrono::milliseconds patience = std::chrono::seconds(60));
   bool guard_lives();
   std::optional<ExitRecord> exit_record() const;
   std::optional<AttemptResult> result();

@@ -29,7 +29,7 @@ setsid sh -c 'trap "" INT TERM HUP; echo $$ >> "$NOTES"; while :; do sleep 1; do
 ( setsid sh -c 'trap "" INT TERM; (echo $(sh -c "echo \$PPID") >> "$NOTES"; exec sleep 1000) & ' & )
 setsid env -i NOTES="$NOTES" sh -c 'trap "" INT TERM; echo $$ >> "$NOTES"; exec sleep 1000' &
 sh -c 'echo $$ >> "$NOTES"; kill -STOP $$; exec sleep 1000' &
-sleep 0.2
+until [ $(cat "$NOTES" 2>/dev/null | wc -l) -ge 4 ]; do sleep 0.02; done
 echo ready >> "$NOTES"
 while :; do sleep 1; done
 )";
@@ -39,7 +39,7 @@ class Guard : public AttemptTest {
   void launch_until_ready() {
     daemon_.come();
     launch();
-    ASSERT_TRUE(eventually(20s, [&] { return times_noted("ready") == 1; }));
+    ASSERT_TRUE(eventually(40s, [&] { return times_noted("ready") == 1; }));
   }
 
   std::vector<pid_t> family() const {
@@ -76,19 +76,21 @@ TEST_F(Guard, EndsAStubbornFamilyWhenTheRunnerIsKilled) {
 }
 
 TEST_F(Guard, EndsEverythingBeforeTheLeaseOfAStoppedRunnerEnds) {
+  static constexpr Duration kLease = 12s;
   use_command(kStubbornFamily);
   daemon_.with_facts([](DaemonFacts& facts) {
-    facts.assignment.lease = 3s;
-    facts.assignment.stop_allowance = 1s;
+    facts.assignment.lease = kLease;
+    facts.assignment.margin = 5s;  // what a busy machine may make of killing and looking
+    facts.assignment.stop_allowance = 2s;
   });
   launch_until_ready();
   const auto pids = family();
 
-  kill(runner_pid(), SIGSTOP);
   const auto stopped = std::chrono::steady_clock::now();
+  kill(runner_pid(), SIGSTOP);
 
   EXPECT_EQ(wait_for_guard(), 0);
-  EXPECT_LE(std::chrono::steady_clock::now() - stopped, 3s);
+  EXPECT_LE(std::chrono::steady_clock::now() - stopped, kLease);
   expect_all_dead(pids);
   ASSERT_TRUE(exit_record());
   EXPECT_EQ(exit_record()->cause, "runner hung");
@@ -102,7 +104,7 @@ TEST_F(Guard, LeavesNothingBehindWhenItIsKilledItself) {
   kill(guard_, SIGKILL);
 
   EXPECT_EQ(wait_for_guard(), 128 + SIGKILL);
-  EXPECT_TRUE(eventually(15s, [&] { return living().empty(); }));
+  EXPECT_TRUE(eventually(30s, [&] { return living().empty(); }));
   expect_all_dead(pids);
   ASSERT_TRUE(result());
   EXPECT_EQ(result()->status, RunStatus::kInterrupted);
@@ -135,6 +137,8 @@ class OneInterrupt;
 struct Blow {
   const char* name;
   void (*strike)(OneInterrupt& attempt);
+
+  friend void PrintTo(const Blow& blow, std::ostream* out) { *out << blow.name; }
 };
 
 class OneInterrupt : public Guard, public ::testing::WithParamInterface<std::tuple<Blow, bool>> {
@@ -145,7 +149,7 @@ class OneInterrupt : public Guard, public ::testing::WithParamInterface<std::tup
   void kill_runner() { kill(runner_pid(), SIGKILL); }
   void signal_guard(int number) { kill(guard_, number); }
   void await_interrupt() {
-    EXPECT_TRUE(eventually(5s, [&] { return times_noted("INT") > 0; }));
+    EXPECT_TRUE(eventually(30s, [&] { return times_noted("INT") > 0; }));
   }
 };
 
@@ -156,13 +160,13 @@ TEST_P(OneInterrupt, ReachesTheChildWhateverHappens) {
   } else {
     use_command(kCounts);
   }
-  daemon_.with_facts([](DaemonFacts& facts) { facts.assignment.stop_allowance = 1500ms; });
+  daemon_.with_facts([](DaemonFacts& facts) { facts.assignment.stop_allowance = 4s; });
   launch_until_ready();
 
   blow.strike(*this);
 
   wait_for_guard();
-  EXPECT_TRUE(eventually(10s, [&] { return living().empty(); }));
+  EXPECT_TRUE(eventually(30s, [&] { return living().empty(); }));
   EXPECT_EQ(times_noted("INT"), 1);
 }
 

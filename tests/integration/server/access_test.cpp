@@ -37,7 +37,7 @@ TEST_F(Access, OverTcpOneMayLookFromThisMachineOnly) {
 
 TEST_F(Access, TheRunnersProtocolIsReachedOverTheUnixSocketOnly) {
   const auto local =
-      must(await(client_->send({.method = "POST", .target = "/runner/v1/register"}, 20s)));
+      must(await(client_->send({.method = "POST", .target = "/runner/v1/register"}, 60s)));
   EXPECT_EQ(local.body, "runner /runner/v1/register");
   EXPECT_EQ(over_tcp("POST", "/runner/v1/register").status, 404);
 }

@@ -38,9 +38,10 @@ T must(Result<T> result) {
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
-class SilentSink final : public LogSink {
+class KeptLog final : public LogSink {
  public:
-  void write(const LogEvent&) override {}
+  void write(const LogEvent& event) override { text += render_json(event) + "\n"; }
+  std::string text;
 };
 
 class ApiTest : public ::testing::Test {
@@ -53,10 +54,11 @@ class ApiTest : public ::testing::Test {
         .store = *store_,
         .clock = clock_,
         .random = random_,
-        .log = Logger(std::make_shared<SilentSink>(), clock_, "server"),
+        .log = Logger(log_, clock_, "server"),
         .version = "1.2.3",
         .instance = InstanceId("host-1"),
         .access = {.daemon_uid = ::geteuid(), .operator_gid = {}, .socket_path = socket_},
+        .limits = {.caller_per_second = 10'000, .total_per_second = 10'000},
         .read_spec = [](const WorkspaceName& name,
                         std::string_view config) -> Result<WorkspaceSpec> {
           auto parsed = parse_workspace(name, config, "config.json");
@@ -75,9 +77,9 @@ class ApiTest : public ::testing::Test {
     server_.emplace(loop_.get_executor(),
                     [this](http::Request r) { return api_->handle(std::move(r)); });
     must(server_->listen_unix(socket_, 0600));
-    tcp_client_ = std::make_unique<http::Client>(
-        loop_.get_executor(),
-        http::Endpoint::tcp("127.0.0.1", must(server_->listen_tcp("127.0.0.1", 0))));
+    tcp_port_ = must(server_->listen_tcp("127.0.0.1", 0));
+    tcp_client_ = std::make_unique<http::Client>(loop_.get_executor(),
+                                                 http::Endpoint::tcp("127.0.0.1", tcp_port_));
   }
   ~ApiTest() override {
     client_.reset();
@@ -132,14 +134,34 @@ class ApiTest : public ::testing::Test {
         .dump();
   }
 
+  // The text of a new token.
+  std::string given_token(const std::string& name, const std::string& role,
+                          const std::string& workspaces = "") {
+    const auto made = post("/tokens/" + name, {{"role", role}, {"workspaces", workspaces}});
+    EXPECT_EQ(made.status, 201) << made.body;
+    return read(made)["token"];
+  }
+
   // --- when
+  // Over TCP, with a token.
+  http::Response ask_with(const std::string& token, std::string method, const std::string& path,
+                          std::string body = "", http::Headers headers = {}) {
+    headers["Authorization"] = "Bearer " + token;
+    http::Request request{.method = std::move(method),
+                          .target = "/api/v1" + path,
+                          .headers = std::move(headers),
+                          .body = std::move(body)};
+    auto response = must(await(tcp_client_->send(request, 20s)));
+    check_described(request, response);
+    return response;
+  }
   http::Response ask(std::string method, const std::string& path, std::string body = "",
                      http::Headers headers = {}) {
     http::Request request{.method = std::move(method),
                           .target = "/api/v1" + path,
                           .headers = std::move(headers),
                           .body = std::move(body)};
-    auto response = must(await(client_->send(request, 20s)));
+    auto response = must(await(client_->send(request, 60s)));
     check_described(request, response);
     return response;
   }
@@ -154,22 +176,22 @@ class ApiTest : public ::testing::Test {
   http::Response over_tcp(std::string method, std::string target, http::Headers headers = {}) {
     return must(await(tcp_client_->send(
         {.method = std::move(method), .target = std::move(target), .headers = std::move(headers)},
-        20s)));
+        60s)));
   }
 
   struct Event {
     std::string name, id, data;
   };
   // The events of a stream up to and with the first that `enough` likes. `meanwhile` is called
-  // after each event.
+  // after each event, and begins when others may have come.
   std::vector<Event> events(const std::string& path,
                             const std::function<bool(const Event&)>& enough,
-                            const std::function<Task<>(const Event&)>& meanwhile = nullptr) {
+                            const std::function<Task<>(Event)>& meanwhile = nullptr) {
     std::vector<Event> all;
     http::EventStreamParser parser;
     http::Client client(loop_.get_executor(), http::Endpoint::unix_socket(socket_));
     const auto ended = await(client.stream(
-        {.target = "/api/v1" + path, .headers = {{"Accept", "text/event-stream"}}}, 20s,
+        {.target = "/api/v1" + path, .headers = {{"Accept", "text/event-stream"}}}, 60s,
         [&](std::string_view chunk) {
           return parser.feed(chunk, [&](auto name, auto id, auto data) {
             all.push_back({std::string(name), std::string(id), std::string(data)});
@@ -185,7 +207,7 @@ class ApiTest : public ::testing::Test {
 
   void check_described(const http::Request& request, const http::Response& response) {
     const auto match = find_route(request.method, request.target);
-    if (!match) return;
+    if (!match || request.method == "HEAD") return;
     std::string method(match->route->method);
     std::ranges::transform(method, method.begin(), [](char c) { return c - 'A' + 'a'; });
     const auto type = response.headers.find("Content-Type");
@@ -206,11 +228,13 @@ class ApiTest : public ::testing::Test {
   LeaderView leader_{.leads = true, .lease_expires_at = {}};
   Readiness readiness_{.ready = true, .reason = ""};
   std::map<std::string, std::string> problems_;
+  std::shared_ptr<KeptLog> log_ = std::make_shared<KeptLog>();
   std::unique_ptr<Store> store_;
   std::optional<Api> api_;
   std::optional<http::Server> server_;
   std::unique_ptr<http::Client> client_ =
       std::make_unique<http::Client>(loop_.get_executor(), http::Endpoint::unix_socket(socket_));
+  std::uint16_t tcp_port_ = 0;
   std::unique_ptr<http::Client> tcp_client_;
 };
 

@@ -163,7 +163,7 @@ TEST_F(RunsApi, FollowsALogUntilTheRunHasEnded) {
   bool more_sent = false;
   const auto all = events(
       "/runs/" + id + "/log?follow=true", [](const Event&) { return false; },
-      [&](const Event& event) -> Task<> {
+      [&](Event event) -> Task<> {
         if (event.name != "log" || std::exchange(more_sent, true)) co_return;
         must(co_await store_->append_log(run.fence, 7, "an\nlast line"));
         must(co_await store_->finish_attempt(run.fence, {.status = RunStatus::kSucceeded},
@@ -190,11 +190,11 @@ TEST_F(RunsApi, SaysWhatChangesAndFromWhereToResume) {
   given_workspace("shop");
   const auto live = events(
       "/events", [](const Event& event) { return event.name == "run"; },
-      [&](const Event& event) -> Task<> {
+      [&](Event event) -> Task<> {
         if (event.name != "hello") co_return;
         http::Client other(loop_.get_executor(), http::Endpoint::unix_socket(socket_));
         must(co_await other.send({.method = "POST", .target = "/api/v1/workspaces/shop/deploy"},
-                                 20s));
+                                 60s));
       });
   EXPECT_EQ(live.front().name, "hello");
   EXPECT_EQ(json::parse(live.back().data)["workspace"], "shop");

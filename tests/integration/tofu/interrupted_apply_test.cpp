@@ -179,15 +179,15 @@ struct Case {
   Kind kind;
   bool after;
   int request;
-};
 
-std::string name_of(const ::testing::TestParamInfo<Case>& info) {
-  const char* kind = info.param.kind == Kind::kLostReply    ? "TheReplyIsLost"
-                     : info.param.kind == Kind::kRunnerDies ? "TheRunnerDies"
-                                                            : "TofuDies";
-  return fmt::format("{}{}Request{}", kind, info.param.after ? "After" : "Before",
-                     info.param.request);
-}
+  std::string name() const {
+    const char* what = kind == Kind::kLostReply    ? "TheReplyIsLost"
+                       : kind == Kind::kRunnerDies ? "TheRunnerDies"
+                                                   : "TofuDies";
+    return fmt::format("{}{}Request{}", what, after ? "After" : "Before", request);
+  }
+  friend void PrintTo(const Case& one, std::ostream* out) { *out << one.name(); }
+};
 
 std::vector<Case> every_step() {
   std::vector<Case> cases;
@@ -236,7 +236,8 @@ TEST_P(AtEveryStep, NothingIsLostAndTheNextAttemptConverges) {
   expect_converged();
 }
 
-INSTANTIATE_TEST_SUITE_P(Protocol, AtEveryStep, ::testing::ValuesIn(every_step()), name_of);
+INSTANTIATE_TEST_SUITE_P(Protocol, AtEveryStep, ::testing::ValuesIn(every_step()),
+                         [](const auto& info) { return info.param.name(); });
 
 TEST_F(InterruptedApply, AStaleAttemptWritesNothingAndItsStateIsKeptForAPerson) {
   const ClaimedRun stale = service_.claim();

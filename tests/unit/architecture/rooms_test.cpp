@@ -33,6 +33,7 @@ const std::map<std::string, std::set<std::string>> kMayUse = {
       "execution", "telemetry"}},
     {"cli",
      {"base", "runtime", "schedule", "model", "config", "http", "tofu", "execution", "telemetry"}},
+    {"guard_main", {"base", "runner"}},
     {"runner_main", {"base", "runtime", "runner"}},
 };
 

@@ -84,13 +84,13 @@ TEST_F(RawServer, AnswersPipelinedRequestsInOrder) {
 }
 
 TEST_F(RawServer, EndsASlowRequestWith408AndASilentConnectionWithoutAWord) {
-  serve(echo, {.idle = 100ms});
+  serve(echo, {.idle = 2s});
   EXPECT_TRUE(ask("GET / HTTP/1.1\r\nX-Slow: ").starts_with("HTTP/1.1 408 "));
   EXPECT_EQ(ask(""), "");
 }
 
 TEST_F(RawServer, ADripOfBytesDoesNotProlongTheHeader) {
-  serve(echo, {.idle = 200ms});
+  serve(echo, {.idle = 2s});
   RawConnection connection(path_);
   std::string sent = "GET / HTTP/1.1\r\nX: ";
   ASSERT_TRUE(connection.send(sent));

@@ -10,6 +10,7 @@ TEST(RunnerProtocol, CarriesAnAssignmentWithoutLoss) {
   sent.workspace = WorkspaceName("shop");
   sent.operation = Operation::kDestroy;
   sent.binary = "/usr/bin/tofu";
+  sent.binary_directory = "/var/lib/provisioner/tofu/ab/bin";
   sent.commands.deploy_plan = "make plan";
   sent.commands.destroy_destroy = "";  // present and empty is not absent
   sent.environment = {{"TOKEN", "s3cret \"quoted\"\n"}, {"EMPTY", ""}};
@@ -39,8 +40,11 @@ TEST(RunnerProtocol, CarriesARegistrationWithoutLoss) {
   EXPECT_EQ(*received, sent);
 }
 
-TEST(RunnerProtocol, CarriesAResultWithoutLoss) {
-  AttemptResult sent;
+TEST(RunnerProtocol, CarriesAnEndWithoutLoss) {
+  Finish finish;
+  finish.log_offset = 70'000;
+  finish.log = "the last line: \"\u00fc\"\n";
+  AttemptResult& sent = finish.result;
   sent.status = RunStatus::kTimedOut;
   sent.exit_code = 137;
   sent.error = "after 3m: \"boom\"";
@@ -49,32 +53,35 @@ TEST(RunnerProtocol, CarriesAResultWithoutLoss) {
   sent.lock_file = "provider \"a\" {}\n";
   sent.ttl_expires_at = from_micros(1'700'000'000'000'001);
 
-  const auto received = decode_result(encode(sent));
+  const auto received = decode_finish(encode(finish));
 
   ASSERT_TRUE(received) << received.error().message;
-  EXPECT_EQ(received->status, sent.status);
-  EXPECT_EQ(received->exit_code, sent.exit_code);
-  EXPECT_EQ(received->error, sent.error);
-  EXPECT_EQ(received->resources, sent.resources);
-  EXPECT_EQ(received->needs_confirmation, sent.needs_confirmation);
-  EXPECT_EQ(received->lock_file, sent.lock_file);
-  EXPECT_EQ(received->ttl_expires_at, sent.ttl_expires_at);
+  EXPECT_EQ(received->result.status, sent.status);
+  EXPECT_EQ(received->result.exit_code, sent.exit_code);
+  EXPECT_EQ(received->result.error, sent.error);
+  EXPECT_EQ(received->result.resources, sent.resources);
+  EXPECT_EQ(received->result.needs_confirmation, sent.needs_confirmation);
+  EXPECT_EQ(received->result.lock_file, sent.lock_file);
+  EXPECT_EQ(received->result.ttl_expires_at, sent.ttl_expires_at);
+  EXPECT_EQ(received->log_offset, finish.log_offset);
+  EXPECT_EQ(received->log, finish.log);
 }
 
 TEST(RunnerProtocol, ReportsAnErrorTextThatIsNotUtf8) {
-  AttemptResult sent;
-  sent.error = "bad \xff byte";
-  const auto received = decode_result(encode(sent));
+  Finish sent;
+  sent.result.error = "bad \xff byte";
+  const auto received = decode_finish(encode(sent));
   ASSERT_TRUE(received);
-  EXPECT_EQ(received->error, "bad \xEF\xBF\xBD byte");
+  EXPECT_EQ(received->result.error, "bad \xEF\xBF\xBD byte");
 }
 
 TEST(RunnerProtocol, KeepsAbsentValuesAbsent) {
-  const auto received = decode_result(encode(AttemptResult{.status = RunStatus::kSucceeded}));
+  const auto received = decode_finish(encode(Finish{{.status = RunStatus::kSucceeded}}));
   ASSERT_TRUE(received);
-  EXPECT_EQ(received->exit_code, std::nullopt);
-  EXPECT_EQ(received->lock_file, std::nullopt);
-  EXPECT_EQ(received->ttl_expires_at, std::nullopt);
+  EXPECT_EQ(received->result.exit_code, std::nullopt);
+  EXPECT_EQ(received->result.lock_file, std::nullopt);
+  EXPECT_EQ(received->result.ttl_expires_at, std::nullopt);
+  EXPECT_EQ(received->log, "");
 }
 
 TEST(RunnerProtocol, CarriesTheFenceInTheAuthorizationHeader) {
@@ -115,7 +122,7 @@ TEST(RunnerProtocol, NamesTheFieldThatIsWrong) {
 }
 
 TEST(RunnerProtocol, RefusesAnAttemptThatEndsAsRunning) {
-  EXPECT_FALSE(decode_result(R"({"status":"running"})"));
+  EXPECT_FALSE(decode_finish(R"({"status":"running"})"));
 }
 
 TEST(RunnerProtocol, MeansTheSameErrorOnBothSides) {

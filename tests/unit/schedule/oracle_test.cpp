@@ -177,6 +177,8 @@ std::set<Instant> walk_wall_clock(const OracleCron& cron, const date::time_zone&
 struct ZoneYear {
   const char* zone;
   int year;
+
+  friend void PrintTo(const ZoneYear& one, std::ostream* out) { *out << one.zone << one.year; }
 };
 
 class AgainstTheOracle : public testing::TestWithParam<ZoneYear> {};

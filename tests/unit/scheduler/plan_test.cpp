@@ -132,6 +132,8 @@ struct Verdict {
   const char* outcome;
   const char* run;
   const char* reason;
+
+  friend void PrintTo(const Verdict& one, std::ostream* out) { *out << one.name; }
 };
 
 class WhatADeployOccurrenceDoes : public ::testing::TestWithParam<Verdict> {};

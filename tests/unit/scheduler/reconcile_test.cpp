@@ -24,6 +24,8 @@ struct Case {
   void (*given)(Story&);
   const char* run;
   const char* sentence;
+
+  friend void PrintTo(const Case& one, std::ostream* out) { *out << one.name; }
 };
 
 class WhatAChangeDoes : public ::testing::TestWithParam<Case> {};

@@ -42,7 +42,6 @@ TEST(Access, OverTcpOnlySomebodyOnThisMachineIsServed) {
       {"a foreign name that points here", "127.0.0.1", {{"Host", "evil.example"}}, false},
       {"a name that only begins right", "127.0.0.1", {{"Host", "localhost.evil.example"}}, false},
       {"an address that only begins right", "1270.0.0.1", {}, false},
-      {"a token", "127.0.0.1", {{"Authorization", "Bearer x"}}, false},
   };
   for (const Case& c : cases) {
     http::Request request;
@@ -58,14 +57,24 @@ TEST(Access, OverTcpOnlySomebodyOnThisMachineIsServed) {
   }
 }
 
+TEST(Access, OverTlsNobodyIsLocal) {
+  http::Request request;
+  request.remote_address = "127.0.0.1";
+  request.is_encrypted = true;
+  const auto caller = identify(request, kPolicy);
+  ASSERT_FALSE(caller);
+  EXPECT_EQ(caller.error().code, "token_required");
+}
+
 TEST(Access, ARefusalSaysWhatWouldHelp) {
   const auto over_tcp =
       check_role({.role = Role::kViewer, .actor = "tcp:127.0.0.1"}, Role::kOperator, kPolicy);
   ASSERT_TRUE(over_tcp);
   EXPECT_EQ(over_tcp->status, 401);
   EXPECT_NE(over_tcp->detail.find("/run/p.sock"), std::string::npos);
-  const auto local = check_role({.role = Role::kOperator, .actor = "uid:7", .is_local = true},
-                                Role::kAdmin, kPolicy);
+  EXPECT_NE(over_tcp->detail.find("provisioner token create NAME --role operator"),
+            std::string::npos);
+  const auto local = check_role({.role = Role::kOperator, .actor = "uid:7"}, Role::kAdmin, kPolicy);
   ASSERT_TRUE(local);
   EXPECT_EQ(local->status, 403);
   EXPECT_FALSE(check_role({.role = Role::kAdmin}, Role::kOperator, kPolicy));

@@ -101,5 +101,18 @@ TEST(Failures, WithoutDiagnosticsTheLastLinesAndTheExitCount) {
             (Failure{FailureKind::kInterrupted, "apply was ended by signal 9", {}}));
 }
 
+TEST(Failures, OfAPlanThatWasNotInitialisedAskForInit) {
+  EXPECT_TRUE(asks_for_init(
+      summary_with("Inconsistent dependency lock file",
+                   "To update the locked dependency selections to match a changed configuration, "
+                   "run:\n  terraform init -upgrade"),
+      ""));
+  EXPECT_TRUE(asks_for_init(
+      summary_with("Module not installed", "Run \"tofu init\" to install all modules."), ""));
+  EXPECT_TRUE(asks_for_init({}, "Error: Backend initialization required, please run ..."));
+  EXPECT_FALSE(asks_for_init(summary_with("Invalid reference", "There is no resource \"init\"."),
+                             "Error: Invalid reference"));
+}
+
 }  // namespace
 }  // namespace provisioner::tofu
