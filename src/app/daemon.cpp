@@ -4,25 +4,30 @@
 #include <sys/stat.h>
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <exception>
 #include <filesystem>
+#include <utility>
 
+#include "app/elections.hpp"
 #include "app/process.hpp"
 #include "cli/command_line.hpp"
 #include "config/workspace_file.hpp"
 #include "execution/content_scan.hpp"
+#include "execution/process_proof.hpp"
+#include "runtime/backoff.hpp"
 #include "runtime/first_of.hpp"
 #include "scheduler/plan.hpp"
+#include "store/postgres/postgres_store.hpp"
 #include "store/sqlite/sqlite_store.hpp"
 
 namespace provisioner {
 namespace {
 
-constexpr Duration kBeatEvery = std::chrono::seconds(5);
 constexpr std::size_t kOffloadThreads = 4;
+constexpr Duration kFirstRetry = std::chrono::milliseconds(200);  // of a store out of reach
+constexpr Duration kLastRetry = std::chrono::seconds(5);
 // Whatever a laptop is called today, an embedded store has one set of folders.
 const InstanceId kEmbeddedReporter("embedded");
 constexpr Duration kExpiryNotice = std::chrono::hours(24 * 14);
@@ -60,7 +65,8 @@ std::filesystem::path own_directory() {
 
 }  // namespace
 
-Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink)
+Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink,
+               ReleaseToken release_token)
     : settings_(std::move(settings)),
       environment_(std::move(environment)),
       clock_(loop_.get_executor()),
@@ -69,65 +75,139 @@ Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSi
       offload_(kOffloadThreads),
       incarnation_(random_.incarnation()),
       started_at_(clock_.now()),
-      election_(clock_),
+      release_token_(std::move(release_token)),
       deciding_(loop_.get_executor(), log_),
       background_(loop_.get_executor(), log_),
       stop_(loop_.get_executor()),
       rescan_(loop_.get_executor()) {}
 
 Result<std::unique_ptr<Daemon>> Daemon::open(Settings settings, Environment environment,
-                                             std::shared_ptr<LogSink> sink) {
-  std::unique_ptr<Daemon> daemon(
-      new Daemon(std::move(settings), std::move(environment), std::move(sink)));
-  if (auto opened = daemon->open_store(); !opened) return std::unexpected(opened.error());
-  if (auto settled = daemon->settle_time_zone(); !settled) return std::unexpected(settled.error());
+                                             std::shared_ptr<LogSink> sink,
+                                             ReleaseToken release_token) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(settings), std::move(environment),
+                                            std::move(sink), std::move(release_token)));
+  if (auto made = daemon->open_election(); !made) return std::unexpected(made.error());
+  const bool is_embedded = daemon->settings_.database.host.empty();
+  if (auto opened = is_embedded ? daemon->open_embedded() : daemon->open_shared(); !opened) {
+    return std::unexpected(opened.error());
+  }
   daemon->refusal_ = find_predecessor(daemon->settings_.state_dir);
-  daemon->build();
   return daemon;
 }
 
-Status Daemon::open_store() {
+Status Daemon::open_embedded() {
   auto store = open_sqlite_store(loop_.get_executor(), settings_.state_dir / "provisioner.db");
   if (!store) return std::unexpected(store.error());
   store_ = std::move(*store);
   return {};
 }
 
+Status Daemon::open_shared() {
+  auto lock = DirectoryLock::take(settings_.state_dir);
+  if (!lock) return std::unexpected(lock.error());
+  directory_lock_.emplace(std::move(*lock));
+  auto postgres = postgres_settings(settings_);
+  if (!postgres) return std::unexpected(postgres.error());
+  postgres_ = std::move(*postgres);
+  return {};
+}
+
+Status Daemon::open_election() {
+  auto election = make_election(loop_.get_executor(), clock_, random_, settings_, incarnation_);
+  if (!election) return std::unexpected(election.error());
+  election_ = std::move(*election);
+  election_->on_release_token([this](const std::string& token) {
+    if (const Status told = release_token_.set(token); !told) {
+      log_.warning(fmt::format("should this daemon be killed, others wait for its ttl: {}",
+                               told.error().message));
+    }
+  });
+  return {};
+}
+
+Task<Status> Daemon::connect() {
+  auto store = co_await open_postgres_store(loop_.get_executor(), clock_, *postgres_);
+  if (!store) co_return std::unexpected(store.error());
+  store_ = std::move(*store);
+  co_return Status();
+}
+
+// Tries until it succeeds, fails for good, or the daemon is told to stop (kCancelled).
+Task<Status> Daemon::once_available(std::string what, std::function<Task<Status>()> attempt) {
+  Backoff backoff(kFirstRetry, kLastRetry);
+  std::string said;
+  while (true) {
+    const Status done = co_await attempt();
+    if (done || done.error().kind != ErrorKind::kUnavailable) co_return done;
+    waiting_for_ = fmt::format("{}: {}", what, done.error().message);
+    if (std::exchange(said, done.error().message) != said) {
+      log_.warning(fmt::format("not ready, trying again: {}", waiting_for_));
+    }
+    co_await stop_.wait_until(clock_, clock_.boot_now() + backoff.next(random_));
+    if (stop_requests_ > 0) co_return fail(ErrorKind::kCancelled, "stopped before it was ready");
+  }
+}
+
+Task<Status> Daemon::prepare() {
+  if (!store_) {
+    auto connected = co_await once_available("opening the store", [this] { return connect(); });
+    if (!connected) co_return connected;
+  }
+  auto settled =
+      co_await once_available("settling the time zone", [this] { return settle_time_zone(); });
+  if (!settled) co_return settled;
+  build();
+  auto entered =
+      co_await once_available("entering the cluster", [this] { return membership_->enter(); });
+  if (!entered) co_return entered;
+  waiting_for_.clear();
+  co_return Status();
+}
+
 // The cluster has one time zone, the first one that was resolved.
-Status Daemon::settle_time_zone() {
+Task<Status> Daemon::settle_time_zone() {
   std::string name = settings_.scheduler.timezone;
   if (name.empty()) {
     auto system = system_zone_name();
-    if (!system) return fail("scheduler.timezone is not set", system.error());
+    if (!system) co_return fail("scheduler.timezone is not set", system.error());
     name = *system;
   }
-  Result<std::string> stored = fail(ErrorKind::kInternal, "not asked");
-  boost::asio::co_spawn(
-      loop_, [&]() -> Task<> { stored = co_await store_->setting_or_insert("timezone", name); },
-      [this](std::exception_ptr) { loop_.stop(); });
-  // The store answers from a thread of its own, which is no work that the loop knows of.
-  auto stay = boost::asio::make_work_guard(loop_);
-  loop_.run();
-  if (!stored) return fail("reading the time zone from the store", stored.error());
+  const auto stored = co_await store_->setting_or_insert("timezone", name);
+  if (!stored) co_return fail("reading the time zone from the store", stored.error());
   if (!settings_.scheduler.timezone.empty() && *stored != name) {
-    return fail(ErrorKind::kInvalid,
-                fmt::format("scheduler.timezone is {}, but the store's time zone is {}: schedules "
-                            "would move. Set it to {}",
-                            name, *stored, *stored));
+    co_return fail(ErrorKind::kInvalid,
+                   fmt::format("scheduler.timezone is {}, but the store's time zone is {}: "
+                               "schedules would move. Set it to {}",
+                               name, *stored, *stored));
   }
   auto zone = Zone::find(*stored);
-  if (!zone) return fail("scheduler.timezone", zone.error());
+  if (!zone) co_return fail("scheduler.timezone", zone.error());
   zone_ = *zone;
-  return {};
+  co_return Status();
 }
 
 void Daemon::build() {
   const auto loop = loop_.get_executor();
   const auto fence = [this] { return leadership_->fence(); };
-  leadership_ = std::make_unique<LeadershipLoop>(loop, election_, *store_, clock_, random_,
+  membership_ = std::make_unique<Membership>(
+      Membership::Parts{.loop = loop,
+                        .store = *store_,
+                        .clock = clock_,
+                        .log = log_.named("cluster"),
+                        .ready = [this] { return not_ready().empty(); },
+                        .changed = [this] { heed_membership(); }},
+      Instance{.id = settings_.instance_id,
+               .incarnation = incarnation_,
+               .version = cli::version(),
+               .home = fmt::format("{}:{}", execution::this_habitat().machine_id,
+                                   settings_.state_dir.string()),
+               .started_at = started_at_});
+  leadership_ = std::make_unique<LeadershipLoop>(loop, *election_, *store_, clock_, random_,
                                                  settings_.instance_id, log_.named("election"));
   scheduler_ = std::make_unique<Scheduler>(
-      loop, clock_, random_, *store_, fence, read_spec, log_.named("scheduler"),
+      loop, clock_, random_, *store_,
+      [this] { return membership_->clock_agrees() ? leadership_->fence() : std::nullopt; },
+      read_spec, log_.named("scheduler"),
       SchedulerSettings{
           .default_zone = *zone_,
           .retention = {.runs = settings_.retention.runs,
@@ -167,6 +247,7 @@ void Daemon::build() {
                                     .incarnation = incarnation_,
                                     .state_dir = settings_.state_dir,
                                     .capacity = settings_.execution.capacity,
+                                    .every_instance_claims = settings_.execution.mode == "cluster",
                                     .lease = settings_.runs.lease,
                                     .stop_allowance = settings_.runs.stop_allowance,
                                     .on_interrupt = settings_.runs.on_interrupt});
@@ -174,7 +255,7 @@ void Daemon::build() {
       loop, clock_, offload_, *store_, log_.named("config"), tofu_content_scan(),
       FolderPublisherOptions{.workspaces_dir = settings_.workspaces_dir,
                              .settle = settings_.change_settle,
-                             .reporter = kEmbeddedReporter,
+                             .reporter = postgres_ ? settings_.instance_id : kEmbeddedReporter,
                              .first_cursor = [this](const WorkspaceSpec& spec, Instant now) {
                                const auto zone = spec.timezone ? Zone::find(*spec.timezone)
                                                                : Result<Zone>(*zone_);
@@ -206,7 +287,7 @@ void Daemon::build_api() {
             }
             return view;
           },
-      .election = election_.describe(),
+      .election = election_->describe(),
       .readiness =
           [this] {
             const std::string reason = not_ready();
@@ -220,8 +301,7 @@ void Daemon::build_api() {
 
 Status Daemon::listen() {
   server_ = std::make_unique<http::Server>(
-      loop_.get_executor(),
-      [this](http::Request request) { return api_->handle(std::move(request)); },
+      loop_.get_executor(), [this](http::Request request) { return answer(std::move(request)); },
       http::ServerLimits{},
       [this](const std::string& what) {
         log_.error("internal error in a request", {{"error", what}});
@@ -249,6 +329,15 @@ Status Daemon::listen() {
         {{"listen", host}});
   }
   return {};
+}
+
+Task<http::Response> Daemon::answer(http::Request request) {
+  if (waiting_for_.empty()) co_return co_await api_->handle(std::move(request));
+  co_return server::answer_not_ready(request,
+                                     {.version = cli::version(),
+                                      .instance = settings_.instance_id,
+                                      .leads = false,
+                                      .readiness = {.ready = false, .reason = waiting_for_}});
 }
 
 // Nothing when the API speaks plain HTTP. A certificate that has expired is served: its clients
@@ -290,21 +379,17 @@ std::string Daemon::not_ready() const {
 
 Status Daemon::run() {
   if (auto listening = listen(); !listening) return listening;
-  Status outcome;
   std::exception_ptr bug;
-  boost::asio::co_spawn(loop_, live(outcome), [&](std::exception_ptr thrown) {
+  boost::asio::co_spawn(loop_, live(), [&](std::exception_ptr thrown) {
     bug = thrown;
     loop_.stop();
   });
-  // It has run before, for the time zone. The end of its last work stops a loop, and the store's
-  // thread may let go of that work late: only now there is work that lasts.
-  loop_.restart();
   loop_.run();
   if (bug) std::rethrow_exception(bug);
-  return outcome;
+  return outcome_;
 }
 
-Task<> Daemon::live(Status& outcome) {
+Task<> Daemon::live() {
   boost::asio::signal_set signals(loop_, SIGTERM, SIGINT, SIGHUP);
   const std::function<void()> await_signal = [&] {
     signals.async_wait([&](boost::system::error_code error, int number) {
@@ -321,18 +406,36 @@ Task<> Daemon::live(Status& outcome) {
   };
   await_signal();
 
+  log_.info("starting", {{"version", cli::version()}, {"election", election_->describe()}});
+  if (const Status prepared = co_await prepare(); !prepared) {
+    if (prepared.error().kind != ErrorKind::kCancelled) outcome_ = prepared;
+    signals.cancel();
+    co_return;
+  }
   co_await begin();
   co_await stop_.wait();
   co_await first_of(end(), stop_.wait());
   signals.cancel();
-  outcome = {};
+}
+
+// A person drains this instance, or its clock or its id is not what it should be.
+void Daemon::heed_membership() {
+  const bool id_lost = !membership_->id_lost().empty();
+  const bool aside = membership_->draining() || id_lost;
+  leadership_->stand_aside(aside);
+  dispatcher_->set_claiming(!aside);
+  scheduler_->wake();
+  if (!id_lost || stop_requests_ > 0) return;
+  outcome_ = fail(ErrorKind::kConflict, membership_->id_lost());
+  log_.error("stopping: " + membership_->id_lost());
+  ++stop_requests_;
+  stop_.notify();
 }
 
 Task<> Daemon::begin() {
-  log_.info("starting", {{"version", cli::version()},
-                         {"store", store_->describe()},
-                         {"timezone", std::string(zone_->name())}});
-  background_.start("instance heartbeat", beat());
+  log_.info("prepared", {{"store", store_->describe()}, {"timezone", std::string(zone_->name())}});
+  background_.start("membership", membership_->run());
+  heed_membership();
   if (!refusal_.empty()) {
     log_.error(refusal_);
     notify_systemd("READY=1\nSTATUS=" + refusal_);
@@ -369,30 +472,12 @@ Task<> Daemon::publish_folders() {
   if (watcher) co_await publisher_->run(std::move(*watcher));
 }
 
-Task<> Daemon::beat() {
-  bool entered = false;
-  while (stop_requests_ == 0) {
-    const Instance me{.id = settings_.instance_id,
-                      .incarnation = incarnation_,
-                      .version = cli::version(),
-                      .home = "",
-                      .started_at = started_at_,
-                      .last_seen = clock_.now(),
-                      .ready = not_ready().empty()};
-    const auto beaten =
-        entered ? co_await store_->beat_instance(me) : co_await store_->enter_instance(me);
-    entered = entered || beaten;
-    if (!beaten) log_.warning("reporting this instance: " + beaten.error().message);
-    co_await clock_.sleep_for(kBeatEvery);
-  }
-}
-
 // Runs go on: they report to the next daemon.
 Task<> Daemon::end() {
   log_.info("stopping; runs go on", {{"active", std::to_string(dispatcher_->active())}});
   notify_systemd("STOPPING=1");
   const BootInstant deadline = clock_.boot_now() + settings_.shutdown.timeout;
-  dispatcher_->stop_claiming();
+  dispatcher_->set_claiming(false);
   scheduler_->stop();
   leadership_->stop();
   runner_api_->release_watchers();
@@ -403,6 +488,7 @@ Task<> Daemon::end() {
     const std::string alive = co_await group->ended(clock_, deadline);
     if (!alive.empty()) log_.warning("stopped without waiting for: " + alive);
   }
+  co_await first_of(membership_->leave(), clock_.sleep_until(deadline));
   log_.info("stopped");
 }
 

@@ -8,11 +8,13 @@
 
 #include "app/background.hpp"
 #include "app/folder_publisher.hpp"
+#include "app/membership.hpp"
+#include "app/release_token.hpp"
 #include "base/error.hpp"
 #include "config/environment.hpp"
 #include "config/settings.hpp"
+#include "election/election.hpp"
 #include "election/leadership_loop.hpp"
-#include "election/single.hpp"
 #include "execution/assignment_source.hpp"
 #include "execution/dispatcher.hpp"
 #include "execution/runner_api.hpp"
@@ -20,10 +22,12 @@
 #include "execution/workspace_log.hpp"
 #include "http/server.hpp"
 #include "runtime/clock.hpp"
+#include "runtime/directory_lock.hpp"
 #include "runtime/offload.hpp"
 #include "runtime/random.hpp"
 #include "scheduler/loop.hpp"
 #include "server/api.hpp"
+#include "store/postgres_settings.hpp"
 #include "store/store.hpp"
 #include "telemetry/log.hpp"
 
@@ -33,30 +37,39 @@ namespace provisioner {
 // order, after the loop has stopped.
 class Daemon {
  public:
-  // `environment` is the process's as it was started. Opens the store (the errors of
-  // open_sqlite_store) and settles the cluster's time zone (kInvalid when the settings contradict
-  // the stored one).
+  // `environment` is the process's as it was started. Takes the state directory, and opens the
+  // store in it when it is the embedded one (the errors of open_sqlite_store).
   static Result<std::unique_ptr<Daemon>> open(Settings settings, Environment environment,
-                                              std::shared_ptr<LogSink> sink);
+                                              std::shared_ptr<LogSink> sink,
+                                              ReleaseToken release_token);
 
-  // Serves until SIGTERM or SIGINT; a second one shortens the end. The error says why it could not
-  // begin.
+  // Serves until SIGTERM or SIGINT; a second one shortens the end. A store that cannot be reached
+  // is waited for: this instance answers, and is not ready. The error says why it could not begin,
+  // or go on: kInvalid when the settings contradict the cluster's, kConflict when another instance
+  // has the same id.
   Status run();
 
  private:
-  Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink);
+  Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink,
+         ReleaseToken release_token);
 
-  Status open_store();
-  Status settle_time_zone();
+  Status open_election();
+  Status open_embedded();
+  Status open_shared();
+  Task<Status> connect();
+  Task<Status> prepare();
+  Task<Status> settle_time_zone();
+  Task<Status> once_available(std::string what, std::function<Task<Status>()> attempt);
   void build();
   void build_api();
   Status listen();
   Result<std::shared_ptr<const http::TlsContext>> read_certificate();
   void renew_certificate();
-  Task<> live(Status& outcome);
+  Task<> live();
   Task<> begin();
   Task<> end();
-  Task<> beat();
+  void heed_membership();
+  Task<http::Response> answer(http::Request request);
   Task<> publish_folders();
   std::string not_ready() const;
 
@@ -67,13 +80,18 @@ class Daemon {
   SystemRandom random_;
   Logger log_;
   Offload offload_;
-  std::unique_ptr<Store> store_;
-  std::optional<Zone> zone_;  // the cluster's
+  std::optional<DirectoryLock> directory_lock_;  // the embedded store has its own
+  std::optional<PostgresSettings> postgres_;     // absent: the embedded store
+  std::unique_ptr<Store> store_;                 // absent: not yet connected
+  std::optional<Zone> zone_;                     // the cluster's
   Incarnation incarnation_;
   Instant started_at_;
+  std::string waiting_for_ = "the daemon is starting";  // "" = prepared
   std::string refusal_;  // why nothing is scheduled although the daemon serves; "" = it schedules
 
-  SingleElection election_;
+  std::unique_ptr<Membership> membership_;
+  ReleaseToken release_token_;
+  std::unique_ptr<Election> election_;
   std::unique_ptr<LeadershipLoop> leadership_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<execution::WorkspaceLog> workspace_log_;
@@ -89,6 +107,7 @@ class Daemon {
   Signal stop_;
   Signal rescan_;
   int stop_requests_ = 0;
+  Status outcome_;
 };
 
 }  // namespace provisioner

@@ -2,5 +2,7 @@
 #include "cli/command_line.hpp"
 
 int main(int argc, char** argv) {
-  return provisioner::cli::run_command_line(argc, argv, {.serve = provisioner::serve});
+  return provisioner::cli::run_command_line(
+      argc, argv,
+      {.serve = provisioner::serve, .release_leadership = provisioner::release_leadership});
 }

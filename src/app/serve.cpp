@@ -2,15 +2,21 @@
 
 #include <fmt/format.h>
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <exception>
 #include <filesystem>
 #include <memory>
 
 #include "app/daemon.hpp"
+#include "app/elections.hpp"
 #include "app/process.hpp"
+#include "app/release_token.hpp"
+#include "app/supervision.hpp"
 #include "cli/exit_code.hpp"
 #include "config/settings.hpp"
 #include "runtime/clock.hpp"
+#include "runtime/directory_lock.hpp"
 #include "schedule/zone.hpp"
 
 namespace provisioner {
@@ -45,9 +51,7 @@ Status make_directories(const Settings& settings) {
   return make_directory(settings.log_dir, perms::owner_all | perms::group_read | perms::group_exec);
 }
 
-}  // namespace
-
-int serve(std::map<std::string, std::string> flags) {
+int run_daemon(std::map<std::string, std::string> flags, int token_pipe) {
   const Environment environment = process_environment();
   auto loaded = load_settings(process_setting_sources(std::move(flags)));
   if (!loaded) return cli::report(loaded.error());
@@ -64,9 +68,69 @@ int serve(std::map<std::string, std::string> flags) {
   boost::asio::io_context unused_loop;
   const SystemClock clock(unused_loop.get_executor());
   for (const auto& warning : loaded->warnings) Logger(sink, clock, "config").warning(warning);
-  auto daemon = Daemon::open(loaded->settings, environment, sink);
+  const auto state_dir = loaded->settings.state_dir;
+  auto daemon =
+      Daemon::open(loaded->settings, environment, sink, ReleaseToken(state_dir, token_pipe));
   if (!daemon) return cli::report(daemon.error());
   if (auto served = (*daemon)->run(); !served) return cli::report(served.error());
+  return cli::kDone;
+}
+
+// On a loop of its own, which leaves nothing behind.
+Status release(const Settings& settings, const std::string& token) {
+  boost::asio::io_context loop;
+  SystemClock clock(loop.get_executor());
+  SystemRandom random;
+  auto election = make_election(loop.get_executor(), clock, random, settings, random.incarnation());
+  if (!election) return std::unexpected(election.error());
+  Status released = fail(ErrorKind::kInternal, "not asked");
+  std::exception_ptr bug;
+  boost::asio::co_spawn(
+      loop, [&]() -> Task<> { released = co_await (*election)->release(token); },
+      [&](std::exception_ptr thrown) {
+        bug = thrown;
+        loop.stop();
+      });
+  loop.run();
+  if (bug) std::rethrow_exception(bug);
+  if (released) forget_release_token(settings.state_dir);
+  return released;
+}
+
+}  // namespace
+
+int serve(std::map<std::string, std::string> flags) {
+  const auto loaded = load_settings(process_setting_sources(flags));
+  if (!loaded) return cli::report(loaded.error());
+  if (!loaded->settings.supervise) return run_daemon(std::move(flags), -1);
+
+  const Settings& settings = loaded->settings;
+  const auto level = parse_log_level(settings.log.level).value_or(LogLevel::kInfo);
+  return supervise({.serve = [&](int token_pipe) { return run_daemon(flags, token_pipe); },
+                    .release = [&](const std::string& token) { return release(settings, token); },
+                    .report =
+                        [&](const std::string& what) {
+                          boost::asio::io_context loop;
+                          const SystemClock clock(loop.get_executor());
+                          Logger(standard_error_sink(format_of(settings), level), clock, "parent")
+                              .with({{"instance", settings.instance_id.value}})
+                              .warning(what);
+                        }});
+}
+
+int release_leadership(std::map<std::string, std::string> flags) {
+  const auto loaded = load_settings(process_setting_sources(std::move(flags)));
+  if (!loaded) return cli::report(loaded.error());
+  const auto& state_dir = loaded->settings.state_dir;
+  const auto token = kept_release_token(state_dir);
+  if (!token) return cli::report(token.error());
+  if (token->empty()) return cli::kDone;
+  // Whoever lives here holds the leadership rightly.
+  const auto lock = DirectoryLock::take(state_dir);
+  if (!lock) return cli::report(lock.error());
+  if (const Status released = release(loaded->settings, *token); !released) {
+    return cli::report(released.error());
+  }
   return cli::kDone;
 }
 

@@ -11,4 +11,9 @@ namespace provisioner {
 // What is wrong has been said on standard error.
 int serve(std::map<std::string, std::string> flags);
 
+// `provisioner cluster release`: frees the leadership of this state directory's daemon, which is
+// dead. For a service manager after the daemon's end. 0 when there was nothing to free, too; 4 when
+// a daemon lives here.
+int release_leadership(std::map<std::string, std::string> flags);
+
 }  // namespace provisioner

@@ -33,19 +33,25 @@ std::map<std::string, std::string> process_environment() {
   return variables;
 }
 
-// Every setting of the table is a flag of `serve`.
-void add_serve_command(CLI::App& root, Session& session, const Programs& programs,
-                       std::map<std::string, std::string>& flags) {
-  CLI::App* serve = root.add_subcommand("serve", "run the daemon");
+// Every setting of the table is a flag of what reads the daemon's settings.
+void add_setting_flags(CLI::App& command, std::map<std::string, std::string>& flags) {
   for (const auto& setting : setting_table()) {
     if (setting.flag.empty()) continue;
     const std::string name(setting.flag);
-    serve
-        ->add_option_function<std::string>(
+    command
+        .add_option_function<std::string>(
             "--" + name, [&flags, name](const std::string& value) { flags[name] = value; },
             fmt::format("{} [{}; {}]", setting.description, setting.variable, setting.default_text))
         ->type_name("");
   }
+}
+
+void add_serve_command(CLI::App& root, Session& session, const Programs& programs,
+                       std::map<std::string, std::string>& flags) {
+  CLI::App* serve = root.add_subcommand("serve", "run the daemon");
+  add_setting_flags(*serve, flags);
+  serve->add_flag_callback(
+      "--no-supervise", [&flags] { flags["supervise"] = "off"; }, "the same as --supervise off");
   serve->callback([&] { session.code = programs.serve(flags); });
 }
 
@@ -66,6 +72,15 @@ void add_remote_options(CLI::App& root, RemoteOptions& remote) {
   add("--cert", remote.cert, "a certificate to show, where the daemon wants one [PROVISIONER_CERT]",
       "FILE");
   add("--key", remote.key, "its key [PROVISIONER_KEY]", "FILE");
+}
+
+// For a service manager, after the daemon's end: the daemon cannot be asked.
+void add_release_command(CLI::App& cluster, Session& session, const Programs& programs,
+                         std::map<std::string, std::string>& flags) {
+  CLI::App* release = cluster.add_subcommand(
+      "release", "free the leadership of this instance's dead daemon (systemd's ExecStopPost)");
+  add_setting_flags(*release, flags);
+  release->callback([&] { session.code = programs.release_leadership(flags); });
 }
 
 void add_version_command(CLI::App& root, Session& session) {
@@ -156,6 +171,7 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
     add_tofu_command(root, session);
     noun("cluster", "instances and leadership", add_cluster_commands);
     noun("token", "tokens of the API: make, list and revoke them", add_token_commands);
+    add_release_command(*root.get_subcommand("cluster"), session, programs, serve_flags);
     noun("config", "show and check settings", add_config_commands);
     add_doctor_command(root, session);
     add_completion_command(root, session);

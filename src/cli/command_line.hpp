@@ -9,7 +9,9 @@ namespace provisioner::cli {
 
 // What only the composition (app/) can do.
 struct Programs {
-  std::function<int(std::map<std::string, std::string> flags)> serve;
+  using Program = std::function<int(std::map<std::string, std::string> flags)>;
+  Program serve;
+  Program release_leadership;  // `cluster release`
 };
 
 // Runs the command that the arguments name and returns the exit code (exit_code.hpp). Invoked as

@@ -45,13 +45,9 @@ std::optional<std::string> text_of(const toml::node& node) {
 }
 
 std::string unknown_key(const std::string& key) {
-  for (const std::string_view other :
-       {"database", "etcd", "consul", "redis", "election", "cache"}) {
+  for (const std::string_view other : {"consul", "redis", "cache"}) {
     if (key == other || key.starts_with(fmt::format("{}.", other))) {
-      return fmt::format(
-          "{} is not available: this version has the embedded store and one instance "
-          "only",
-          key);
+      return fmt::format("{} is not available in this version", key);
     }
   }
   std::vector<std::string_view> known;
@@ -103,17 +99,14 @@ Result<FileSettings> read_file(const std::string& file) {
   return settings;
 }
 
-// Settings of other stores select them. Ignoring them silently would let a cluster's instance start
-// alone, with an empty store of its own.
-void refuse_other_stores(const Environment& environment, std::vector<std::string>& errors) {
-  for (const std::string_view name :
-       {"DATABASE_HOST", "ETCD_ENDPOINTS", "CONSUL_HTTP_ADDR", "REDIS_NODES"}) {
+// Settings of other backends select them. Ignoring them silently would let a cluster's instance
+// start alone.
+void refuse_other_backends(const Environment& environment, std::vector<std::string>& errors) {
+  for (const std::string_view name : {"CONSUL_HTTP_ADDR", "REDIS_NODES"}) {
     const auto found = environment.find(std::string(name));
     if (found == environment.end() || found->second.empty()) continue;
     errors.push_back(
-        fmt::format("environment {}: this version has the embedded store and one instance "
-                    "only; unset {} to use it",
-                    name, name));
+        fmt::format("environment {}: this version has no such backend; unset {}", name, name));
   }
 }
 
@@ -140,7 +133,8 @@ struct Chosen {
 Chosen choose(const SettingRow& row, const SettingSources& sources, const FileSettings& file,
               const Settings& so_far) {
   const auto& info = row.info;
-  if (const auto flag = sources.flags.find(std::string(info.flag)); flag != sources.flags.end()) {
+  if (const auto flag = sources.flags.find(std::string(info.flag));
+      !info.flag.empty() && flag != sources.flags.end()) {
     return {flag->second, fmt::format("flag --{}", info.flag)};
   }
   const auto variable = sources.environment.find(std::string(info.variable));
@@ -211,10 +205,10 @@ std::string settings_table_markdown() {
       "| key in provisioner.toml | flag | variable | default | meaning |\n"
       "| --- | --- | --- | --- | --- |\n";
   for (const auto& info : setting_table()) {
-    text +=
-        fmt::format("| {} | `--{}` | `{}` | {} | {} |\n",
-                    info.key.empty() ? "" : fmt::format("`{}`", info.key), info.flag, info.variable,
-                    escape_markdown(info.default_text), escape_markdown(info.description));
+    text += fmt::format("| {} | {} | `{}` | {} | {} |\n",
+                        info.key.empty() ? "" : fmt::format("`{}`", info.key),
+                        info.flag.empty() ? "" : fmt::format("`--{}`", info.flag), info.variable,
+                        escape_markdown(info.default_text), escape_markdown(info.description));
   }
   text +=
       "\nDurations are written as `250ms`, `90s`, `30m`, `1h30m`, `7d`; lists as `[\"A\", \"B\"]` "
@@ -235,7 +229,7 @@ SettingSources process_setting_sources(std::map<std::string, std::string> flags)
 Result<LoadedSettings> load_settings(const SettingSources& sources) {
   LoadedSettings loaded;
   std::vector<std::string> errors;
-  refuse_other_stores(sources.environment, errors);
+  refuse_other_backends(sources.environment, errors);
   warn_of_unknown_variables(sources.environment, loaded.warnings);
   for (const auto& [flag, value] : sources.flags) {
     if (std::ranges::find(setting_table(), flag, &SettingInfo::flag) == setting_table().end()) {
@@ -251,7 +245,8 @@ Result<LoadedSettings> load_settings(const SettingSources& sources) {
     if (const auto set = row.set(loaded.settings, chosen.text); !set) {
       errors.push_back(fmt::format("{}: {}: {}", chosen.origin, key, set.error().message));
     }
-    loaded.origins.push_back({key, chosen.text, chosen.origin});
+    const bool masked = row.is_secret && !chosen.text.empty();
+    loaded.origins.push_back({key, masked ? "(set)" : chosen.text, chosen.origin});
     if (&row == &setting_rows().front()) {
       auto read = read_file((loaded.settings.config_dir / "provisioner.toml").string());
       if (!read) return std::unexpected(read.error());

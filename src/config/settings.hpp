@@ -57,8 +57,35 @@ struct Settings {
   } tofu;
 
   struct {
+    std::string mode;           // "leader" or "cluster": who starts runs
     std::int64_t capacity = 0;  // runs at a time
   } execution;
+
+  // Several hosts are tried in turn. No host: the embedded store.
+  struct {
+    std::vector<std::string> host;  // a name, an address, or the directory of a unix socket
+    std::int64_t port = 0;
+    std::string name, user;
+    std::string password;  // "" = none
+    std::string sslmode;
+    std::filesystem::path sslrootcert, sslcert, sslkey;  // "" = libpq's defaults
+    std::int64_t max_connections = 0, max_idle_conns = 0;
+    Duration conn_max_lifetime{};
+  } database;
+
+  struct {
+    std::string backend;  // "single", "postgres", "etcd"
+    Duration ttl{}, renew{}, margin{}, request_timeout{};
+  } election;
+
+  struct {
+    std::vector<std::string> endpoints;  // "http://host:port", "https://host:port"
+    std::string prefix, user;
+    std::string password;  // "" = none
+    std::filesystem::path ca, cert, key;
+  } etcd;
+
+  bool supervise = true;  // a parent watches over the daemon
 
   struct {
     Duration lease{}, heartbeat{}, stop_allowance{};
@@ -86,7 +113,7 @@ struct Settings {
 // One row of the table that drives parsing, flags, `config show` and the documentation.
 struct SettingInfo {
   std::string_view key;           // in provisioner.toml: "runs.lease"; "" = not there
-  std::string_view flag;          // of `serve`, without dashes: "runs-lease"
+  std::string_view flag;          // of `serve`, without dashes: "runs-lease"; "" = none
   std::string_view variable;      // "PROVISIONER_RUNS_LEASE"
   std::string_view default_text;  // for people: "150s", "the host's name"
   std::string_view description;   // a sentence without its full stop
@@ -99,7 +126,7 @@ std::string settings_table_markdown();
 // Where a value came from, for `config show`.
 struct SettingOrigin {
   std::string key;     // the key, or the flag of a setting that has none
-  std::string value;   // as it would be written in provisioner.toml, without quotes
+  std::string value;   // as it would be written in provisioner.toml, without quotes; secrets masked
   std::string origin;  // "default", "flag --runs-lease", "environment PROVISIONER_RUNS_LEASE",
                        // "/etc/provisioner/provisioner.toml line 3"
 };
@@ -123,7 +150,7 @@ SettingSources process_setting_sources(std::map<std::string, std::string> flags)
 
 // Reads provisioner.toml of the config directory, if it is there. kInvalid with a text that says
 // what to mend: unknown keys name the nearest one, relations between values name both. Settings of
-// stores that this build lacks (DATABASE_HOST, ETCD_ENDPOINTS, ...) are refused, never ignored.
+// backends that this build lacks (CONSUL_HTTP_ADDR, REDIS_NODES) are refused, never ignored.
 Result<LoadedSettings> load_settings(const SettingSources& sources);
 
 }  // namespace provisioner

@@ -27,16 +27,6 @@ Status set_path(Settings& settings, std::string_view text) {
   return {};
 }
 
-using TlsFiles = decltype(Settings::tls);
-template <auto Member>
-Status set_file(Settings& settings, std::string_view text) {
-  if (text.empty()) return {};
-  std::error_code error;
-  settings.tls.*Member = fs::absolute(fs::path(text), error).lexically_normal();
-  if (error) return fail(ErrorKind::kInvalid, "expected a file's path");
-  return {};
-}
-
 Status set_listen(Settings& settings, std::string_view text) {
   auto address = parse_listen_address(text);
   if (!address) return std::unexpected(address.error());
@@ -81,6 +71,32 @@ Status set_number(std::int64_t& value, std::string_view text, std::int64_t least
   return {};
 }
 
+std::vector<std::string> read_list(std::string_view text) {
+  std::vector<std::string> items;
+  for (const auto part : split(text, ',')) {
+    if (const auto item = trim(part); !item.empty()) items.emplace_back(item);
+  }
+  return items;
+}
+
+// etcd's own tools also take an address without a scheme.
+Status set_endpoints(Settings& settings, std::string_view text) {
+  settings.etcd.endpoints.clear();
+  for (auto& url : read_list(text)) {
+    const bool has_scheme = url.find("://") != std::string::npos;
+    settings.etcd.endpoints.push_back(has_scheme ? std::move(url) : "http://" + url);
+  }
+  return {};
+}
+
+Status set_file(std::filesystem::path& value, std::string_view text) {
+  if (text.empty()) return value.clear(), Status();
+  std::error_code error;
+  value = fs::absolute(fs::path(text), error).lexically_normal();
+  if (error) return fail(ErrorKind::kInvalid, "expected a path");
+  return {};
+}
+
 Status set_patterns(std::vector<std::string>& value, std::string_view text) {
   value.clear();
   for (const auto part : split(text, ',')) {
@@ -92,6 +108,11 @@ Status set_patterns(std::vector<std::string>& value, std::string_view text) {
     }
     value.emplace_back(pattern);
   }
+  return {};
+}
+
+Status set_text(std::string& value, std::string_view text) {
+  value = text;
   return {};
 }
 
@@ -177,17 +198,17 @@ const SettingRow kRows[] = {
      always<"127.0.0.1:8080">},
     {{"tls.cert", "tls-cert", "PROVISIONER_TLS_CERT", "none: plain HTTP",
       "the certificate of listen with its chain, a PEM file; read again on SIGHUP"},
-     set_file<&TlsFiles::cert>,
+     [](Settings& s, std::string_view text) { return set_file(s.tls.cert, text); },
      always<"">,
      true},
     {{"tls.key", "tls-key", "PROVISIONER_TLS_KEY", "none", "the key of tls.cert, a PEM file"},
-     set_file<&TlsFiles::key>,
+     [](Settings& s, std::string_view text) { return set_file(s.tls.key, text); },
      always<"">,
      true},
     {{"tls.client_ca", "tls-client-ca", "PROVISIONER_TLS_CLIENT_CA", "none",
       "whoever connects to listen needs a certificate of this authority, beside a token; a PEM "
       "file"},
-     set_file<&TlsFiles::client_ca>,
+     [](Settings& s, std::string_view text) { return set_file(s.tls.client_ca, text); },
      always<"">,
      true},
     {{"api.caller_rate", "api-caller-rate", "PROVISIONER_API_CALLER_RATE", "50",
@@ -224,12 +245,6 @@ const SettingRow kRows[] = {
       "the IANA zone of schedules whose workspace names none; all instances share it"},
      set_zone,
      always<"">},
-    {{"scheduler.first_seen", "scheduler-first-seen", "PROVISIONER_SCHEDULER_FIRST_SEEN",
-      "look_back",
-      "a workspace never seen before: look_back acts on the last occurrence of up to 7 days ago, "
-      "wait on the next one"},
-     set_first_seen,
-     always<"look_back">},
     {{"tofu.binary", "tofu-binary", "PROVISIONER_TOFU_BINARY",
       "tofu on PATH, else terraform on PATH", "the program that deploys"},
      [](Settings& s, std::string_view text) -> Status {
@@ -262,6 +277,13 @@ const SettingRow kRows[] = {
        return (s.state_dir / "plugin-cache").string();
      },
      true},
+    {{"execution.mode", "execution-mode", "PROVISIONER_EXECUTION_MODE", "leader",
+      "who starts runs: leader (the one that leads) or cluster (every instance, up to its "
+      "capacity)"},
+     [](Settings& s, std::string_view text) {
+       return set_choice(s.execution.mode, text, {"leader", "cluster"});
+     },
+     always<"leader">},
     {{"execution.capacity", "execution-capacity", "PROVISIONER_EXECUTION_CAPACITY",
       "twice the cores, at least 4", "runs at a time on this instance"},
      [](Settings& s, std::string_view text) {
@@ -269,6 +291,158 @@ const SettingRow kRows[] = {
      },
      [](const Settings&, const SettingSources& sources) {
        return std::to_string(std::clamp(2 * sources.cores, 4u, 1000u));
+     }},
+    {{"database.host", "database-host", "DATABASE_HOST", "none: the embedded store",
+      "PostgreSQL as the store of several instances: names, addresses or a socket's directory, "
+      "tried "
+      "in turn"},
+     [](Settings& s, std::string_view text) -> Status {
+       s.database.host = read_list(text);
+       return {};
+     },
+     always<"">},
+    {{"database.port", "database-port", "DATABASE_PORT", "5432", "its port"},
+     [](Settings& s, std::string_view text) { return set_number(s.database.port, text, 1, 65535); },
+     always<"5432">},
+    {{"database.name", "database-name", "DATABASE_NAME", "provisioner", "its database"},
+     [](Settings& s, std::string_view text) { return set_text(s.database.name, text); },
+     always<"provisioner">},
+    {{"database.user", "database-user", "DATABASE_USER", "provisioner", "who owns the tables"},
+     [](Settings& s, std::string_view text) { return set_text(s.database.user, text); },
+     always<"provisioner">},
+    {{"database.password", "", "DATABASE_PASSWORD", "none", "that user's password"},
+     [](Settings& s, std::string_view text) { return set_text(s.database.password, text); },
+     always<"">,
+     false,
+     true},
+    {{"database.sslmode", "database-sslmode", "DATABASE_SSLMODE", "prefer",
+      "disable, allow, prefer, require, verify-ca or verify-full, as libpq has them"},
+     [](Settings& s, std::string_view text) {
+       return set_choice(s.database.sslmode, text,
+                         {"disable", "allow", "prefer", "require", "verify-ca", "verify-full"});
+     },
+     always<"prefer">},
+    {{"database.sslrootcert", "database-sslrootcert", "DATABASE_SSLROOTCERT", "libpq's",
+      "whose certificates are trusted"},
+     [](Settings& s, std::string_view text) { return set_file(s.database.sslrootcert, text); },
+     always<"">,
+     true},
+    {{"database.sslcert", "database-sslcert", "DATABASE_SSLCERT", "libpq's",
+      "the certificate shown to the server"},
+     [](Settings& s, std::string_view text) { return set_file(s.database.sslcert, text); },
+     always<"">,
+     true},
+    {{"database.sslkey", "database-sslkey", "DATABASE_SSLKEY", "libpq's", "its key"},
+     [](Settings& s, std::string_view text) { return set_file(s.database.sslkey, text); },
+     always<"">,
+     true},
+    {{"database.max_connections", "database-max-connections", "DATABASE_MAX_CONNECTIONS", "10",
+      "connections of this instance at a time"},
+     [](Settings& s, std::string_view text) {
+       return set_number(s.database.max_connections, text, 2, 1000);
+     },
+     always<"10">},
+    {{"database.max_idle_conns", "database-max-idle-conns", "DATABASE_MAX_IDLE_CONNS", "4",
+      "of them kept open without work"},
+     [](Settings& s, std::string_view text) {
+       return set_number(s.database.max_idle_conns, text, 0, 1000);
+     },
+     always<"4">},
+    {{"database.conn_max_lifetime", "database-conn-max-lifetime", "DATABASE_CONN_MAX_LIFETIME",
+      "30m", "how long a connection is used before another takes its place"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.database.conn_max_lifetime, text, seconds(10), hours(24));
+     },
+     always<"30m">},
+    {{"scheduler.first_seen", "scheduler-first-seen", "PROVISIONER_SCHEDULER_FIRST_SEEN",
+      "look_back; wait with database.host",
+      "a workspace never seen before: look_back acts on the last occurrence of up to 7 days ago, "
+      "wait on the next one"},
+     set_first_seen,
+     [](const Settings& s, const SettingSources&) -> std::string {
+       return s.database.host.empty() ? "look_back" : "wait";
+     }},
+    {{"etcd.endpoints", "etcd-endpoints", "ETCD_ENDPOINTS", "none",
+      "etcd as the election: http://host:port or https://host:port of each member"},
+     set_endpoints,
+     always<"">},
+    {{"etcd.prefix", "etcd-prefix", "ETCD_PREFIX", "/provisioner/election",
+      "below which keys; another one for each cluster that shares an etcd"},
+     [](Settings& s, std::string_view text) -> Status {
+       if (!text.starts_with('/') || text.find(' ') != std::string_view::npos) {
+         return fail(ErrorKind::kInvalid, "expected a path such as /provisioner/election");
+       }
+       return set_text(s.etcd.prefix, text);
+     },
+     always<"/provisioner/election">},
+    {{"etcd.user", "etcd-user", "ETCD_USER", "none", "who may read and write below the prefix"},
+     [](Settings& s, std::string_view text) { return set_text(s.etcd.user, text); },
+     always<"">},
+    {{"etcd.password", "", "ETCD_PASSWORD", "none", "that user's password"},
+     [](Settings& s, std::string_view text) { return set_text(s.etcd.password, text); },
+     always<"">,
+     false,
+     true},
+    {{"etcd.ca", "etcd-ca", "ETCD_CA", "the system's", "whose certificates are trusted"},
+     [](Settings& s, std::string_view text) { return set_file(s.etcd.ca, text); },
+     always<"">,
+     true},
+    {{"etcd.cert", "etcd-cert", "ETCD_CERT", "none", "the certificate shown to etcd"},
+     [](Settings& s, std::string_view text) { return set_file(s.etcd.cert, text); },
+     always<"">,
+     true},
+    {{"etcd.key", "etcd-key", "ETCD_KEY", "none", "its key"},
+     [](Settings& s, std::string_view text) { return set_file(s.etcd.key, text); },
+     always<"">,
+     true},
+    {{"election.backend", "election-backend", "PROVISIONER_ELECTION",
+      "etcd with etcd.endpoints, else postgres with database.host, else single",
+      "how instances agree on who leads: etcd, postgres or single"},
+     [](Settings& s, std::string_view text) {
+       return set_choice(s.election.backend, text, {"single", "postgres", "etcd"});
+     },
+     [](const Settings& s, const SettingSources&) -> std::string {
+       if (!s.etcd.endpoints.empty()) return "etcd";
+       return s.database.host.empty() ? "single" : "postgres";
+     }},
+    {{"election.ttl", "election-ttl", "PROVISIONER_ELECTION_TTL", "5s",
+      "how long a silent leader is waited for; etcd rounds it up to whole seconds"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.election.ttl, text, seconds(1), minutes(10));
+     },
+     always<"5s">},
+    {{"election.renew", "election-renew", "PROVISIONER_ELECTION_RENEW", "1s",
+      "how often the leader says that it lives; three of them fit into the ttl"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.election.renew, text, std::chrono::milliseconds(50), minutes(3));
+     },
+     always<"1s">},
+    {{"election.margin", "election-margin", "PROVISIONER_ELECTION_MARGIN", "500ms",
+      "how long before its ttl a leader stops by itself"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.election.margin, text, std::chrono::milliseconds(10), minutes(3));
+     },
+     always<"500ms">},
+    {{"election.request_timeout", "election-request-timeout",
+      "PROVISIONER_ELECTION_REQUEST_TIMEOUT", "election.renew",
+      "how long an answer is waited for, from whichever server gives one"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.election.request_timeout, text, std::chrono::milliseconds(50),
+                           minutes(3));
+     },
+     [](const Settings& s, const SettingSources&) { return format_duration(s.election.renew); }},
+    {{"supervise", "supervise", "PROVISIONER_SUPERVISE",
+      "on, but off where systemd waits for READY",
+      "a small parent process frees the leadership of a daemon that was killed, and starts it "
+      "again: on or off"},
+     [](Settings& s, std::string_view text) {
+       std::string choice;
+       auto set = set_choice(choice, text, {"on", "off"});
+       s.supervise = choice == "on";
+       return set;
+     },
+     [](const Settings&, const SettingSources& sources) -> std::string {
+       return sources.environment.contains("NOTIFY_SOCKET") ? "off" : "on";
      }},
     {{"runs.lease", "runs-lease", "PROVISIONER_RUNS_LEASE", "150s",
       "how long a run may be silent before it is given up and started again"},
@@ -350,6 +524,21 @@ std::vector<std::string> broken_relations(const Settings& settings) {
   }
   if (!settings.tls.client_ca.empty() && settings.tls.cert.empty()) {
     broken.push_back("tls.client_ca is set, but listen speaks no TLS: set tls.cert and tls.key");
+  }
+  const bool is_shared = !settings.database.host.empty();
+  if (settings.election.backend == "single" && is_shared) {
+    broken.push_back(
+        "election.backend is single, but database.host names a store for several instances: remove "
+        "election.backend");
+  } else if (settings.election.backend == "postgres" && !is_shared) {
+    broken.push_back("election.backend is postgres, but database.host is not set: set it");
+  } else if (settings.election.backend == "etcd" && settings.etcd.endpoints.empty()) {
+    broken.push_back("election.backend is etcd, but etcd.endpoints is not set: set it");
+  } else if (settings.election.backend == "etcd" && !is_shared) {
+    broken.push_back(
+        "etcd elects one leader among several instances, but with the embedded store each would "
+        "lead "
+        "alone: set database.host, or remove etcd.endpoints");
   }
   const auto socket = settings.state_dir / "provisioner.sock";
   if (socket.string().size() >= sizeof(sockaddr_un::sun_path)) {

@@ -17,6 +17,7 @@ struct SettingRow {
   // The text of the default; rows above are set already.
   std::string (*fallback)(const Settings&, const SettingSources&);
   bool is_path = false;  // a relative one in provisioner.toml starts at the config directory
+  bool is_secret = false;
 };
 
 std::span<const SettingRow> setting_rows();

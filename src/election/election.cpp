@@ -17,6 +17,13 @@ Status ElectionTiming::validate() const {
                 fmt::format("election: a margin of {} leaves nothing of a ttl of {}",
                             format_duration(margin), format_duration(ttl)));
   }
+  if (request <= Duration(0) || request > renew) {
+    return fail(
+        ErrorKind::kInvalid,
+        fmt::format("election: a request may take {}, but the next renewal is due after {}: "
+                    "lower the one or raise the other",
+                    format_duration(request), format_duration(renew)));
+  }
   return {};
 }
 

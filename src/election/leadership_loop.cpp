@@ -19,11 +19,20 @@ LeadershipLoop::LeadershipLoop(const boost::asio::any_io_executor& loop, Electio
       random_(random),
       me_(std::move(me)),
       log_(std::move(log)),
-      stop_(loop) {}
+      look_(loop) {
+  subscription_ = store_.subscribe([this](const Change& change) {
+    if (change.topic == Change::Topic::kLeadership) look_.notify();
+  });
+}
 
 void LeadershipLoop::stop() {
   stopping_ = true;
-  stop_.notify();
+  look_.notify();
+}
+
+void LeadershipLoop::stand_aside(bool aside) {
+  aside_ = aside;
+  look_.notify();
 }
 
 std::optional<LeaderFence> LeadershipLoop::fence() const {
@@ -45,13 +54,51 @@ void LeadershipLoop::become(std::optional<WonTerm> won) {
 Task<> LeadershipLoop::run() {
   Backoff backoff(100ms, 5s);
   while (!stopping_) {
+    co_await let_others_first();
+    if (stopping_) break;
     const Status ended = co_await lead_once();
-    if (won_) backoff.reset();
-    become(std::nullopt);
+    if (won_) {
+      backoff.reset();
+      const Term term = won_->fence.term;
+      become(std::nullopt);
+      co_await tell("cluster.stopped_leading", term, ended ? "resigned" : ended.error().message);
+    }
     co_await election_.resign();
     if (stopping_) break;
-    log_.warning(fmt::format("not leading: {}", ended ? "resigned" : ended.error().message));
-    co_await stop_.wait_until(clock_, clock_.boot_now() + backoff.next(random_));
+    if (ended) continue;
+    log_.warning(fmt::format("not leading: {}", ended.error().message));
+    co_await look_.wait_until(clock_, clock_.boot_now() + backoff.next(random_));
+  }
+}
+
+// Best effort: the store may be what was lost.
+Task<> LeadershipLoop::tell(std::string action, Term term, std::string outcome) {
+  const auto told = co_await store_.audit({.at = clock_.now(),
+                                           .actor = "instance " + me_.value,
+                                           .action = std::move(action),
+                                           .target = fmt::format("term {}", term.value),
+                                           .outcome = std::move(outcome)});
+  if (!told) log_.debug("recording a change of leadership: " + told.error().message);
+}
+
+Task<bool> LeadershipLoop::must_yield() {
+  const auto row = co_await store_.leadership();
+  if (!row || !row->transfer || row->transfer->means(me_)) co_return false;
+  // Counted from when it was first seen here: clocks of others decide nothing.
+  if (!yielding_ || yielding_->wish != row->transfer->id) {
+    yielding_ = Yielding{row->transfer->id, clock_.boot_now() + election_.timing().ttl};
+  }
+  co_return clock_.boot_now() < yielding_->until;
+}
+
+Task<> LeadershipLoop::let_others_first() {
+  while (!stopping_) {
+    if (aside_) {
+      co_await look_.wait();
+      continue;
+    }
+    if (!co_await must_yield()) co_return;
+    co_await look_.wait_until(clock_, std::min(yielding_->until, clock_.boot_now() + 200ms));
   }
 }
 
@@ -60,26 +107,34 @@ Task<Result<BootInstant>> LeadershipLoop::campaign_or_stop() {
   auto campaign = [](Election& election, Result<BootInstant>& answer) -> Task<> {
     answer = co_await election.campaign();
   };
-  co_await first_of(campaign(election_, won), stop_.wait());
+  auto called_off = [](LeadershipLoop& self) -> Task<> {
+    while (!self.stopping_ && !self.aside_) co_await self.look_.wait();
+  };
+  co_await first_of(campaign(election_, won), called_off(*this));
   co_return won;
 }
 
 Task<Status> LeadershipLoop::lead_once() {
   const auto won = co_await campaign_or_stop();
-  if (stopping_) co_return Status();
+  if (stopping_ || aside_) co_return Status();
   if (!won) co_return fail("campaigning", won.error());
+  if (co_await must_yield()) co_return Status();
   auto term = co_await claim_term(election_, store_, clock_, random_, me_);
   if (!term) co_return std::unexpected(term.error());
+  yielding_.reset();
   become(*term);
   log_.info(fmt::format("leading with term {}", term->fence.term.value),
             {{"term", fmt::format("{}", term->fence.term.value)}});
+  co_await tell("cluster.leading", term->fence.term, "claimed");
   const Status ended = co_await stay_leader();
-  if (stopping_) {
+  if (ended) {
     const LeaderFence fence = won_->fence;
     become(std::nullopt);  // decide nothing more, then say so
     if (const Status resigned = co_await store_.resign(fence, clock_.now()); !resigned) {
       log_.warning(fmt::format("handing back the leadership: {}", resigned.error().message));
     }
+    co_await election_.resign();
+    co_await tell("cluster.stopped_leading", fence.term, "resigned");
   }
   co_return ended;
 }
@@ -88,8 +143,8 @@ Task<Status> LeadershipLoop::stay_leader() {
   const ElectionTiming timing = election_.timing();
   BootInstant store_answered = clock_.boot_now();
   while (true) {
-    co_await stop_.wait_until(clock_, std::min(clock_.boot_now() + timing.renew, won_->deadline));
-    if (stopping_) co_return Status();
+    co_await look_.wait_until(clock_, std::min(clock_.boot_now() + timing.renew, won_->deadline));
+    if (stopping_ || aside_) co_return Status();
     if (clock_.boot_now() >= won_->deadline) {
       co_return fail(ErrorKind::kTimeout, "the lease ended before it was renewed");
     }
@@ -107,6 +162,13 @@ Task<Status> LeadershipLoop::stay_leader() {
         co_return fail(ErrorKind::kFenced,
                        fmt::format("term {} of {} came after term {}", row->fence.term.value,
                                    row->leader.value, won_->fence.term.value));
+      }
+      if (row->transfer && !row->transfer->means(me_)) {
+        yielding_ = Yielding{row->transfer->id, clock_.boot_now() + timing.ttl};
+        log_.info(fmt::format("handing over to {}", row->transfer->to.empty()
+                                                        ? "another instance"
+                                                        : row->transfer->to.value));
+        co_return Status();
       }
     } else if (clock_.boot_now() - store_answered >= timing.ttl) {
       co_return fail("the store did not answer for a whole lease", row.error());

@@ -17,8 +17,10 @@
 namespace provisioner {
 
 // session -> campaign -> claim a term -> lead -> (lost | resigned) -> a new session.
-// Leading needs both the election and the store: a leader that the store answered nothing for a
-// whole ttl resigns. Loop only. The references outlive run().
+// When a person asks for another leader, this one resigns, and candidates that are not meant let
+// the others go first, for the length of a ttl. Leading needs both the election and the store: a
+// leader that the store answered nothing for a whole ttl resigns. Loop only. The references outlive
+// run().
 class LeadershipLoop {
  public:
   LeadershipLoop(const boost::asio::any_io_executor& loop, Election& election, Store& store,
@@ -27,6 +29,9 @@ class LeadershipLoop {
   // Returns after stop(), when leadership has been handed back to the store and the election.
   Task<> run();
   void stop();
+
+  // While true, this instance neither leads nor campaigns: a person drains it.
+  void stand_aside(bool aside);
 
   // The fence for decisions, while this instance leads and its deadline has not passed: the clock
   // is read at each call, so ask again after every await (I6).
@@ -41,6 +46,10 @@ class LeadershipLoop {
 
  private:
   Task<Status> lead_once();
+  // Whether somebody else was asked to lead, and may still be expected to.
+  Task<bool> must_yield();
+  Task<> let_others_first();
+  Task<> tell(std::string action, Term term, std::string outcome);
   Task<Result<BootInstant>> campaign_or_stop();
   // Renews until leadership is lost (the error says why) or stop() is called.
   Task<Status> stay_leader();
@@ -52,8 +61,16 @@ class LeadershipLoop {
   Random& random_;
   InstanceId me_;
   Logger log_;
-  Signal stop_;
+  Store::Subscription subscription_;
+  Signal look_;
   bool stopping_ = false;
+  bool aside_ = false;
+  // The wish for another leader that this instance follows at present.
+  struct Yielding {
+    std::string wish;
+    BootInstant until;
+  };
+  std::optional<Yielding> yielding_;
   std::optional<WonTerm> won_;
   std::vector<std::function<void()>> listeners_;
 };

@@ -29,4 +29,15 @@ Task<> SingleElection::resign() {
   co_return;
 }
 
+Task<Result<ElectionView>> SingleElection::observe() {
+  const BootInstant now = clock_.boot_now();
+  if (!in_session_ || now >= deadline_) co_return ElectionView{};
+  co_return ElectionView{.leader = me_, .lease_left = deadline_ - now};
+}
+
+// Its sessions end with their process: there is never a token.
+Task<Status> SingleElection::release(std::string) {
+  co_return fail(ErrorKind::kInvalid, "a single instance has no leadership to release");
+}
+
 }  // namespace provisioner

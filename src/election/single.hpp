@@ -14,12 +14,14 @@ class SingleElection final : public Election {
                                           .renew = std::chrono::seconds(15),
                                           .margin = std::chrono::milliseconds(500)};
 
-  explicit SingleElection(const Clock& clock, ElectionTiming timing = kTiming)
-      : clock_(clock), timing_(timing) {}
+  SingleElection(const Clock& clock, InstanceId me, ElectionTiming timing = kTiming)
+      : clock_(clock), me_(std::move(me)), timing_(timing) {}
 
   Task<Result<BootInstant>> campaign() override;
   Task<Result<BootInstant>> renew() override;
   Task<> resign() override;
+  Task<Result<ElectionView>> observe() override;
+  Task<Status> release(std::string token) override;
   ElectionTiming timing() const override { return timing_; }
   std::string describe() const override { return "single"; }
 
@@ -27,6 +29,7 @@ class SingleElection final : public Election {
   BootInstant deadline_from_now() const;
 
   const Clock& clock_;
+  InstanceId me_;
   ElectionTiming timing_;
   bool in_session_ = false;
   BootInstant deadline_{};

@@ -75,6 +75,11 @@ Task<> Dispatcher::run() {
   co_await first_of(supervisor_.run(), claim_loop());
 }
 
+void Dispatcher::set_claiming(bool claiming) {
+  claiming_ = claiming;
+  wake_.notify();
+}
+
 Task<> Dispatcher::claim_loop() {
   while (true) {
     while (claiming_ && active() < static_cast<std::size_t>(settings_.capacity)) {
@@ -86,10 +91,10 @@ Task<> Dispatcher::claim_loop() {
 
 // False when there is nothing to claim, or nobody may.
 Task<bool> Dispatcher::claim_one() {
-  const auto fence = parts_.current_fence();
-  if (!fence) co_return false;
+  const auto fence = settings_.every_instance_claims ? std::nullopt : parts_.current_fence();
+  if (!fence && !settings_.every_instance_claims) co_return false;
   const Supervisor::ClaimInHand in_hand(supervisor_);
-  auto claimed = co_await claim(*fence);
+  auto claimed = co_await claim(fence);
   if (!claimed) {
     // A stale fence only means that another leads now; it is not worth a line.
     if (!store_away_ && claimed.error().kind != ErrorKind::kFenced) {
@@ -106,7 +111,7 @@ Task<bool> Dispatcher::claim_one() {
   co_return true;
 }
 
-Task<Result<std::optional<ClaimedRun>>> Dispatcher::claim(LeaderFence fence) {
+Task<Result<std::optional<ClaimedRun>>> Dispatcher::claim(std::optional<LeaderFence> fence) {
   ClaimRequest request;
   request.instance = settings_.instance;
   request.incarnation = settings_.incarnation;

@@ -24,6 +24,9 @@ struct DispatcherSettings {
   Incarnation incarnation;
   std::filesystem::path state_dir;
   std::int64_t capacity = 4;  // attempts at a time
+  // execution = "cluster": every instance claims. Else the leader alone, under the fence of its
+  // term, so that a woken ex-leader claims nothing.
+  bool every_instance_claims = false;
   Duration lease = std::chrono::seconds(150);
   Duration stop_allowance = std::chrono::seconds(40);
   OnInterrupt on_interrupt = OnInterrupt::kHold;
@@ -43,7 +46,7 @@ class Dispatcher {
     WorkspaceLog& workspace_log;
     RunnerApi& runner_api;
     Logger log;
-    CurrentFence current_fence;  // claims are made with it, and only while there is one
+    CurrentFence current_fence;
   };
   Dispatcher(Parts parts, DispatcherSettings settings);
 
@@ -52,8 +55,9 @@ class Dispatcher {
   // main thread's loop.
   Task<> run();
 
-  // No further claims; what runs is still supervised. A claim in hand is completed.
-  void stop_claiming() { claiming_ = false; }
+  // While false there are no further claims; what runs is still supervised, and a claim in hand is
+  // completed.
+  void set_claiming(bool claiming);
 
   // Attempts of this instance that are running, or being started.
   std::size_t active() const { return supervisor_.active() + starting_; }
@@ -61,7 +65,7 @@ class Dispatcher {
  private:
   Task<> claim_loop();
   Task<bool> claim_one();
-  Task<Result<std::optional<ClaimedRun>>> claim(LeaderFence fence);
+  Task<Result<std::optional<ClaimedRun>>> claim(std::optional<LeaderFence> fence);
   Task<> start(ClaimedRun claimed);
   Task<Status> launch(const ClaimedRun& claimed);
   Task<> fail_attempt(const ClaimedRun& claimed, Error error);

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <exception>
-#include <nlohmann/json.hpp>
 
 #include "server/routes.hpp"
 
@@ -15,10 +14,6 @@ constexpr std::string_view kApiPrefix = "/api/";
 // How long a stream goes on without asking whether its token still holds.
 constexpr Duration kWelcome = std::chrono::milliseconds(500);
 
-http::Response probe(int status, const nlohmann::ordered_json& json) {
-  return http::json_response(status, json.dump() + "\n");
-}
-
 }  // namespace
 
 struct Api::State : Services {
@@ -26,7 +21,7 @@ struct Api::State : Services {
 
   Task<http::Response> answer(http::Request request);
   Task<http::Response> call(http::Request request);
-  std::optional<http::Response> answer_probe(const http::Request& request);
+  ProbeView probe_view() const;
   std::optional<Problem> check(const Caller& caller, const Match& match) const;
   http::Response while_welcome(http::Response response, Caller caller);
   Task<> audit(std::string actor, std::string action, std::string target, std::string outcome);
@@ -60,29 +55,17 @@ Task<http::Response> Api::State::answer(http::Request request) {
   if (request.target.starts_with(kRunnerPrefix) && request.peer && parts.runner_api) {
     co_return co_await parts.runner_api(std::move(request));
   }
-  if (auto probed = answer_probe(request)) co_return std::move(*probed);
+  if (auto probed = answer_probe(request, probe_view())) co_return std::move(*probed);
   if (request.target.starts_with(kApiPrefix)) co_return co_await call(std::move(request));
   co_return render(
       Problem{.status = 404, .code = "no_such_path", .detail = "nothing is served here"});
 }
 
-// For load balancers and supervisors: open to everybody, and nothing in them is a secret.
-std::optional<http::Response> Api::State::answer_probe(const http::Request& request) {
-  if (request.method != "GET" && request.method != "HEAD") return std::nullopt;
-  const std::string path = request.path();
-  if (path == "/health" || path == "/health/live") {
-    return probe(200, {{"status", "ok"}, {"version", parts.version}});
-  }
-  const bool leads = parts.leader().leads;
-  if (path == "/ready" || path == "/health/ready") {
-    const Readiness readiness = parts.readiness();
-    if (!readiness.ready) return probe(503, {{"ready", false}, {"reason", readiness.reason}});
-    return probe(200, {{"ready", true}, {"role", leads ? "leader" : "standby"}});
-  }
-  if (path == "/leader") {
-    return probe(leads ? 200 : 503, {{"leader", leads}, {"instance", parts.instance.value}});
-  }
-  return std::nullopt;
+ProbeView Api::State::probe_view() const {
+  return {.version = parts.version,
+          .instance = parts.instance,
+          .leads = parts.leader().leads,
+          .readiness = parts.readiness()};
 }
 
 Task<http::Response> Api::State::call(http::Request request) {

@@ -16,6 +16,7 @@
 #include "scheduler/spec_cache.hpp"
 #include "server/access.hpp"
 #include "server/gate.hpp"
+#include "server/probes.hpp"
 #include "store/store.hpp"
 #include "telemetry/log.hpp"
 
@@ -24,11 +25,6 @@ namespace provisioner::server {
 struct LeaderView {
   bool leads = false;  // this instance, now
   std::optional<Instant> lease_expires_at;
-};
-
-struct Readiness {
-  bool ready = false;
-  std::string reason;  // why not
 };
 
 // Commands become rows of the store; nothing here decides or runs anything. Every command and every

@@ -190,9 +190,17 @@ std::string render(const ClusterView& cluster) {
                          {"version", instance.row.version},
                          {"role", instance.role},
                          {"ready", instance.ready},
+                         {"draining", instance.row.draining},
                          {"started_at", format_rfc3339(instance.row.started_at)},
                          {"last_seen", format_rfc3339(instance.row.last_seen)},
                          {"running", instance.running}});
+  }
+  Json disagreements = Json::array();
+  for (const Disagreement& d : cluster.disagreements) {
+    disagreements.push_back({{"workspace", d.workspace.value},
+                             {"instance", d.instance.value},
+                             {"difference", d.difference},
+                             {"reported_at", format_rfc3339(d.reported_at)}});
   }
   return text({{"leader", or_null(cluster.leadership.leader)},
                {"term", cluster.leadership.fence.term.value},
@@ -200,7 +208,24 @@ std::string render(const ClusterView& cluster) {
                {"instances", instances},
                {"store", cluster.store},
                {"election", cluster.election},
-               {"cache", nullptr}});
+               {"cache", nullptr},
+               {"disagreements", disagreements}});
+}
+
+std::string render_instance(const Instance& instance) {
+  return text({{"id", instance.id.value},
+               {"version", instance.version},
+               {"draining", instance.draining},
+               {"started_at", format_rfc3339(instance.started_at)},
+               {"last_seen", format_rfc3339(instance.last_seen)}});
+}
+
+std::string render_cluster_event(const AuditEvent& event) {
+  return text({{"at", format_rfc3339(event.at)},
+               {"actor", event.actor},
+               {"action", event.action},
+               {"target", event.target},
+               {"outcome", event.outcome}});
 }
 
 std::string render_leadership(const Leadership& leadership, const InstanceId& self, bool leads) {

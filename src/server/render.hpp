@@ -50,9 +50,18 @@ std::string render(const ApiToken& token, Instant now, const std::string& secret
 
 struct InstanceView {
   Instance row;
-  std::string role;  // "leader" or "standby"
+  std::string role;  // "leader", "standby", "stopped" or "lost"
   bool ready = false;
   std::int64_t running = 0;  // attempts
+};
+std::string render_instance(const Instance& instance);
+
+// An instance whose copy of a folder is not the one that counts.
+struct Disagreement {
+  WorkspaceName workspace;
+  InstanceId instance;
+  std::string difference;  // "its folder has vanished there", "it has another content there"
+  Instant reported_at;
 };
 struct ClusterView {
   Leadership leadership;
@@ -60,8 +69,11 @@ struct ClusterView {
   std::vector<InstanceView> instances;
   std::string store;     // "sqlite 3.40.1, schema 1"
   std::string election;  // "single"
+  std::vector<Disagreement> disagreements;
 };
 std::string render(const ClusterView& cluster);
+
+std::string render_cluster_event(const AuditEvent& event);
 
 // Of an instance: who leads, as far as it knows.
 std::string render_leadership(const Leadership& leadership, const InstanceId& self, bool leads);

@@ -103,6 +103,10 @@ Task<Reply> lock_backend(Services& services, Call call);
 Task<Reply> unlock_backend(Services& services, Call call);
 // cluster_routes.cpp
 Task<Reply> show_cluster(Services& services, Call call);
+Task<Reply> transfer_leadership(Services& services, Call call);
+Task<Reply> drain_instance(Services& services, Call call);
+Task<Reply> undrain_instance(Services& services, Call call);
+Task<Reply> list_cluster_events(Services& services, Call call);
 Task<Reply> show_leadership(Services& services, Call call);
 Task<Reply> reload_configuration(Services& services, Call call);
 // token_routes.cpp

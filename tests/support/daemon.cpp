@@ -69,15 +69,20 @@ Environment Installation::whole_environment() const {
                      {"PROVISIONER_LOG_DIR", (root() / "log").string()},
                      {"PROVISIONER_LISTEN", "off"},
                      {"PROVISIONER_LOG_FORMAT", "json"},
+                     {"PROVISIONER_SUPERVISE", "off"},
                      {"PROVISIONER_TEST_ROOT", root().string()},
                      {"TF_CLI_CONFIG_FILE", ""}};
   for (const auto& [name, value] : environment) all[name] = value;
   return all;
 }
 
-void Installation::start() {
+void Installation::launch() {
   daemon_ = std::make_unique<Background>(std::vector<std::string>{built("provisioner"), "serve"},
                                          whole_environment(), root() / "daemon.log");
+}
+
+void Installation::start() {
+  launch();
   const bool answers = eventually(
       seconds(60), [&] { return !daemon_->running() || command({"cluster", "status"}).code == 0; });
   if (!answers || !daemon_->running())

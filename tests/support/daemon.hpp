@@ -32,6 +32,8 @@ class Installation {
   // Additional environment of the daemon and the commands, e.g. PROVISIONER_RUNS_LEASE.
   Environment environment;
 
+  // Starts `serve`. Without a parent that watches over it, unless PROVISIONER_SUPERVISE is on.
+  void launch();
   // Starts `serve` and waits until it answers (throws with its log when it does not).
   void start();
   // SIGKILL; runs go on.

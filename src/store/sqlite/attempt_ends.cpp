@@ -1,7 +1,6 @@
 // How attempts end: reported by their runner, or found dead.
-#include <fmt/format.h>
-
 #include "model/transitions.hpp"
+#include "store/run_rules.hpp"
 #include "store/sqlite/attempt_rows.hpp"
 #include "store/sqlite/attempts.hpp"
 #include "store/sqlite/leadership.hpp"
@@ -24,90 +23,51 @@ void end_attempt(Transaction& tx, const AttemptRow& row, RunStatus status, const
   release_lock_of(tx, row.workspace, row.run, row.attempt);
 }
 
-struct Hold {
-  std::string reason;  // "" = resume
-};
-
 // Moves run and workspace after an attempt that was interrupted.
 Result<InterruptionOutcome> resume_or_end(Transaction& tx, const AttemptRow& row,
-                                          const std::string& reason, const Hold& hold,
+                                          const std::string& reason, const std::string& hold,
                                           Instant now) {
-  Result<Run> present = run(tx, row.run);
+  const Result<Run> present = run(tx, row.run);
   if (!present) return std::unexpected(present.error());
   const Result<Workspace> before = workspace(tx, row.workspace);
   if (!before) return std::unexpected(before.error());
-  Run& r = *present;
-  Workspace changed = *before;
-
-  AfterInterruption next = after_interruption(r);
-  if (next.status == RunStatus::kQueued) {
-    // The slot has room for one queued run: what was asked for later wins.
-    if (const auto newer = queued_run(tx, r.workspace)) {
-      next = {RunStatus::kInterrupted, fmt::format("superseded by run {}", newer->id.value)};
-    }
-  }
-  if (!hold.reason.empty()) {
-    if (next.status == RunStatus::kQueued) next = {RunStatus::kInterrupted, hold.reason};
-    changed.held = true;
-    changed.hold_until.reset();
-    changed.hold_reason = hold.reason;
-    outdate_plans(tx, r.workspace);
-  }
-
-  InterruptionOutcome outcome{
-      .run_status = next.status,
-      .sentence = fmt::format(
-          "attempt {} was interrupted ({}): {}", row.attempt.value, reason,
-          next.status == RunStatus::kQueued ? next.reason : "not resumed, " + next.reason)};
-  r.status = next.status;
-  if (next.status != RunStatus::kQueued) {
-    r.finished_at = now;
-    r.error = outcome.sentence;
-    changed = next.status == RunStatus::kCancelled
-                  ? after_finish(changed, r, {.status = next.status, .error = r.error}, now)
-                  : after_abandoned_run(changed, r, r.error, now);
-  }
-  save_run(tx, r);
-  save_workspace(tx, *before, std::move(changed), now);
-  return outcome;
+  const auto queued = queued_run(tx, row.workspace);
+  const auto newer = queued ? std::optional(queued->id) : std::nullopt;
+  AfterInterruptedAttempt after =
+      after_interrupted_attempt(*present, *before, newer, reason, hold, now);
+  if (after.outdates_plans) outdate_plans(tx, row.workspace);
+  save_run(tx, after.run);
+  save_workspace(tx, *before, std::move(after.workspace), now);
+  return std::move(after.outcome);
 }
 
 }  // namespace
 
 Status finish_attempt(Transaction& tx, const AttemptFence& fence, const AttemptResult& result,
                       Instant now) {
-  if (!is_final(result.status)) {
-    return fail(ErrorKind::kInvalid,
-                fmt::format("an attempt does not end as {}", to_string(result.status)));
+  if (auto ends = check_result(result); !ends) return ends;
+  const auto found = find_attempt(tx, fence.run, fence.attempt);
+  if (auto still = check_attempt_fence(found, fence); !still) {
+    if (has_ended_so(found, fence, result)) return {};  // the first reply was lost
+    return still;
   }
-  if (auto still = check_attempt(tx, fence); !still) {
-    const auto ended = find_attempt(tx, fence.run, fence.attempt);
-    const bool repeated =
-        ended && ended->claim_hash == hash_of(fence.claim) && ended->row.status == result.status;
-    if (repeated) return {};  // the first reply was lost
-    return std::unexpected(still.error());
-  }
-  const AttemptRow row = find_attempt(tx, fence.run, fence.attempt)->row;
+  const AttemptRow& row = found->row;
   end_attempt(tx, row, result.status, result.error, now);
   if (result.lock_file) set_lock_file(tx, row.workspace, *result.lock_file);
   if (result.status == RunStatus::kInterrupted) {
     const auto outcome =
-        resume_or_end(tx, row, result.error.empty() ? "by its runner" : result.error, {}, now);
+        resume_or_end(tx, row, result.error.empty() ? "by its runner" : result.error, "", now);
     if (!outcome) return std::unexpected(outcome.error());
     return {};
   }
 
-  Result<Run> present = run(tx, fence.run);
+  const Result<Run> present = run(tx, fence.run);
   if (!present) return std::unexpected(present.error());
-  present->status = result.status;
-  present->finished_at = now;
-  present->exit_code = result.exit_code;
-  present->error = result.error;
-  present->resources = result.resources;
-  save_run(tx, *present);
+  const Run ended = after_attempt(*present, result, now);
+  save_run(tx, ended);
   const Result<Workspace> before = workspace(tx, row.workspace);
   if (!before) return std::unexpected(before.error());
-  save_workspace(tx, *before, after_finish(*before, *present, result, now), now);
+  save_workspace(tx, *before, after_finish(*before, ended, result, now), now);
   return {};
 }
 
@@ -119,29 +79,16 @@ Result<InterruptionOutcome> interrupt_attempt(Transaction& tx,
     if (auto leads = check_leader(tx, *fence); !leads) return std::unexpected(leads.error());
   }
   const auto found = find_attempt(tx, i.run, i.attempt);
-  if (!found) {
-    return fail(ErrorKind::kNotFound,
-                fmt::format("run {} has no attempt {}", i.run.value, i.attempt.value));
-  }
-  if (found->row.status != RunStatus::kRunning) {
-    return fail(ErrorKind::kConflict,
-                fmt::format("attempt {} of run {} has ended: it is {}", i.attempt.value,
-                            i.run.value, to_string(found->row.status)));
-  }
-  if (found->row.heartbeat_seq != i.heartbeat_seq) {
-    return fail(ErrorKind::kConflict,
-                fmt::format("attempt {} of run {} is alive: heartbeat {}, not {}", i.attempt.value,
-                            i.run.value, found->row.heartbeat_seq, i.heartbeat_seq));
-  }
+  if (auto fits = check_interruption(found, i); !fits) return std::unexpected(fits.error());
   // Recovered states belong to the attempt, so they come before its end.
-  Hold hold{i.hold_reason};
+  std::string hold = i.hold_reason;
   for (const RecoveredState& recovered : i.recovered) {
     const auto diverged =
         recover_state(tx, {.workspace = found->row.workspace, .job = ""}, found->base_state,
                       {.run = i.run, .attempt = i.attempt, .claim = {}}, recovered, now);
     if (diverged.empty()) continue;
-    if (!hold.reason.empty()) hold.reason += "; ";
-    hold.reason += diverged;
+    if (!hold.empty()) hold += "; ";
+    hold += diverged;
   }
   end_attempt(tx, found->row, RunStatus::kInterrupted, i.reason, now);
   return resume_or_end(tx, found->row, i.reason, hold, now);

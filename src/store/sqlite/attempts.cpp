@@ -1,12 +1,9 @@
 #include "store/sqlite/attempts.hpp"
 
 #include <fmt/format.h>
-#include <sodium/crypto_hash_sha256.h>
 
-#include <array>
-
-#include "base/text.hpp"
 #include "model/transitions.hpp"
+#include "store/run_rules.hpp"
 #include "store/sqlite/attempt_rows.hpp"
 #include "store/sqlite/leadership.hpp"
 #include "store/sqlite/runs.hpp"
@@ -16,41 +13,10 @@
 namespace provisioner::sqlite {
 namespace {
 
-// In the order of read_attempt().
-constexpr std::string_view kAttempts =
-    "SELECT run, workspace, attempt, instance, status, registered, machine_id, boot_id, "
-    "pid_namespace, guard_pid, guard_start, directory, heartbeat_seq, started_at, finished_at, "
-    "lease_expires_at, error, claim_hash, base_state FROM run_attempts ";
-
-StoredAttempt read_attempt(Row row) {
-  StoredAttempt a;
-  a.row.run = row.as<RunId>();
-  a.row.workspace = row.as<WorkspaceName>();
-  a.row.attempt = row.as<Attempt>();
-  a.row.instance = row.as<InstanceId>();
-  a.row.status = stored(parse_run_status(row.text()));
-  const bool registered = row.boolean();
-  ProcessIdentity process{.machine_id = row.text(),
-                          .boot_id = row.text(),
-                          .pid_namespace = row.text(),
-                          .guard_pid = row.integer(),
-                          .guard_start = row.integer(),
-                          .directory = row.text()};
-  if (registered) a.row.process = std::move(process);
-  a.row.heartbeat_seq = row.integer();
-  a.row.started_at = row.instant();
-  a.row.finished_at = row.optional_instant();
-  a.row.lease_expires_at = row.instant();
-  a.row.error = row.text();
-  a.claim_hash = row.text();
-  a.base_state = row.integer();
-  return a;
-}
-
 template <typename... Values>
 std::vector<AttemptRow> attempts_where(Transaction& tx, std::string_view where,
                                        const Values&... values) {
-  auto query = tx.sql(fmt::format("{}{}", kAttempts, where));
+  auto query = tx.sql(fmt::format("{}{}", kSelectAttempts, where));
   query.bind(values...);
   std::vector<AttemptRow> rows;
   while (query.step()) rows.push_back(read_attempt(query.row()).row);
@@ -66,45 +32,23 @@ ClaimedRun claimed(Transaction& tx, Run run, const ClaimId& claim, std::int64_t 
   return result;
 }
 
-// The row of a fence whose claim is right, running or ended.
-Result<StoredAttempt> attempt_of(Transaction& tx, const AttemptFence& fence) {
-  auto found = find_attempt(tx, fence.run, fence.attempt);
-  if (!found || found->claim_hash != hash_of(fence.claim)) {
-    return fail(ErrorKind::kFenced,
-                fmt::format("attempt {} of run {} was not claimed by this claim",
-                            fence.attempt.value, fence.run.value));
-  }
-  return *std::move(found);
-}
-
 Result<StoredAttempt> running_attempt_of(Transaction& tx, const AttemptFence& fence) {
-  auto found = attempt_of(tx, fence);
-  if (found && found->row.status != RunStatus::kRunning) {
-    return fail(ErrorKind::kFenced,
-                fmt::format("attempt {} of run {} has ended: it is {}", fence.attempt.value,
-                            fence.run.value, to_string(found->row.status)));
-  }
-  return found;
+  auto found = find_attempt(tx, fence.run, fence.attempt);
+  if (auto fits = check_attempt_fence(found, fence); !fits) return std::unexpected(fits.error());
+  return *std::move(found);
 }
 
 }  // namespace
 
-std::string hash_of(const ClaimId& claim) {
-  std::array<unsigned char, crypto_hash_sha256_BYTES> hash{};
-  crypto_hash_sha256(hash.data(), reinterpret_cast<const unsigned char*>(claim.value.data()),
-                     claim.value.size());
-  return to_hex(hash);
-}
-
 std::optional<StoredAttempt> find_attempt(Transaction& tx, const RunId& run, Attempt attempt) {
-  auto query = tx.sql(fmt::format("{}WHERE run = ? AND attempt = ?", kAttempts));
+  auto query = tx.sql(fmt::format("{}WHERE run = ? AND attempt = ?", kSelectAttempts));
   query.bind(run, attempt);
   if (!query.step()) return std::nullopt;
   return read_attempt(query.row());
 }
 
 std::optional<StoredAttempt> find_attempt(Transaction& tx, const ClaimId& claim) {
-  auto query = tx.sql(fmt::format("{}WHERE claim_hash = ?", kAttempts));
+  auto query = tx.sql(fmt::format("{}WHERE claim_hash = ?", kSelectAttempts));
   query.bind(hash_of(claim));
   if (!query.step()) return std::nullopt;
   return read_attempt(query.row());
@@ -120,17 +64,12 @@ Result<std::optional<ClaimedRun>> claim_next(Transaction& tx, const ClaimRequest
   if (const auto known = find_attempt(tx, request.claim)) {
     auto again = find_claim(tx, request.claim);  // the reply of the first call was lost
     if (again && *again) return again;
-    return fail(ErrorKind::kConflict, fmt::format("this claim's attempt {} of run {} has ended",
-                                                  known->row.attempt.value, known->row.run.value));
+    return std::unexpected(claim_has_ended(known->row));
   }
   auto next = next_claimable(tx, request.now);
   if (!next) return std::nullopt;
-  Run run = *std::move(next);
-  run.attempt = run.attempt.next();
-  run.status = RunStatus::kRunning;
-  run.instance = request.instance;
-  run.term = request.fence ? request.fence->term : leadership(tx)->fence.term;
-  if (!run.started_at) run.started_at = request.now;
+  const Term term = request.fence ? request.fence->term : leadership(tx)->fence.term;
+  Run run = as_claimed(*std::move(next), request, term);
   save_run(tx, run);
 
   const auto current = current_state(tx, {.workspace = run.workspace, .job = ""});
@@ -161,12 +100,9 @@ Status register_attempt(Transaction& tx, const AttemptFence& fence,
                         const ProcessIdentity& process) {
   const auto present = running_attempt_of(tx, fence);
   if (!present) return std::unexpected(present.error());
-  if (present->row.process == process) return {};  // the first reply was lost
-  if (present->row.process) {
-    return fail(ErrorKind::kConflict,
-                fmt::format("attempt {} of run {} was registered by guard {}", fence.attempt.value,
-                            fence.run.value, present->row.process->guard_pid));
-  }
+  const auto fresh = check_registration(present->row, process);
+  if (!fresh) return std::unexpected(fresh.error());
+  if (!*fresh) return {};  // the first reply was lost
   tx.sql(
         "UPDATE run_attempts SET registered = 1, machine_id = ?, boot_id = ?, pid_namespace = ?, "
         "guard_pid = ?, guard_start = ?, directory = ? WHERE run = ? AND attempt = ?")

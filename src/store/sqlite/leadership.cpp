@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "store/cluster_rows.hpp"
+
 namespace provisioner::sqlite {
 namespace {
 
@@ -62,11 +64,8 @@ Status resign(Transaction& tx, const LeaderFence& fence, Instant now) {
 Result<Leadership> request_transfer(Transaction& tx, const std::string& id, const InstanceId& to,
                                     Instant now) {
   const Result<Leadership> present = leadership(tx);
-  if (present->leader.empty()) {
-    return fail(ErrorKind::kConflict, "nobody leads: there is nothing to hand over");
-  }
-  if (present->leader == to) {
-    return fail(ErrorKind::kConflict, fmt::format("{} leads already", to.value));
+  if (auto granted = check_transfer(*present, to); !granted) {
+    return std::unexpected(granted.error());
   }
   tx.sql(
         "UPDATE leader_election SET transfer_id = ?, transfer_from = leader_id, transfer_to = ?, "

@@ -1,8 +1,8 @@
 // The log of each attempt: chunks in order, without gaps.
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <string_view>
 
+#include "store/run_rules.hpp"
 #include "store/sqlite/attempts.hpp"
 
 namespace provisioner::sqlite {
@@ -25,12 +25,7 @@ Status append_log(Transaction& tx, const AttemptFence& fence, std::int64_t offse
     return std::unexpected(runs_still.error());
   }
   const std::int64_t end = end_of_log(tx, fence.run, fence.attempt);
-  if (offset < 0 || offset > end) {
-    return fail(ErrorKind::kInvalid,
-                fmt::format("the log of attempt {} of run {} ends at byte {}: send it from there, "
-                            "not from {}",
-                            fence.attempt.value, fence.run.value, end, offset));
-  }
+  if (auto follows = check_log_offset(fence, offset, end); !follows) return follows;
   // A repeated chunk, however it was cut, adds only what is new.
   std::string_view fresh = text;
   fresh.remove_prefix(std::min(fresh.size(), static_cast<std::size_t>(end - offset)));
@@ -55,12 +50,7 @@ Result<std::vector<LogChunk>> log(Transaction& tx, const RunId& id, Attempt atte
   while (query.step()) {
     Row row = query.row();
     LogChunk chunk{.attempt = row.as<Attempt>(), .offset = row.integer(), .text = row.text()};
-    if (chunk.attempt == attempt && chunk.offset < offset) {
-      const auto known = static_cast<std::size_t>(offset - chunk.offset);
-      if (known >= chunk.text.size()) continue;
-      chunk.text.erase(0, known);
-      chunk.offset = offset;
-    }
+    if (!cut_read_part(chunk, attempt, offset)) continue;
     bytes += static_cast<std::int64_t>(chunk.text.size());
     if (!chunks.empty() && bytes > limit) break;
     chunks.push_back(std::move(chunk));

@@ -2,28 +2,14 @@
 
 #include <fmt/format.h>
 
+#include "store/cluster_rows.hpp"
+
 namespace provisioner::sqlite {
 
 namespace {
 
-constexpr std::string_view kInstances =
-    "SELECT id, incarnation, version, home, started_at, last_seen, ready, draining, stopped FROM "
-    "instances ";
-
-Instance read_instance(Row row) {
-  return {.id = row.as<InstanceId>(),
-          .incarnation = row.as<Incarnation>(),
-          .version = row.text(),
-          .home = row.text(),
-          .started_at = row.instant(),
-          .last_seen = row.instant(),
-          .ready = row.boolean(),
-          .draining = row.boolean(),
-          .stopped = row.boolean()};
-}
-
 Result<Instance> instance(Transaction& tx, const InstanceId& id) {
-  auto query = tx.sql(fmt::format("{} WHERE id = ?", kInstances));
+  auto query = tx.sql(fmt::format("SELECT {} FROM instances WHERE id = ?", kInstanceColumns));
   query.bind(id);
   if (query.step()) return read_instance(query.row());
   return fail(ErrorKind::kNotFound, fmt::format("there is no instance {}", id.value));
@@ -48,9 +34,7 @@ Result<Instance> beat_instance(Transaction& tx, const Instance& beating) {
   const auto present = instance(tx, i.id);
   if (!present) return enter_instance(tx, i);  // it was forgotten meanwhile
   if (present->incarnation != i.incarnation) {
-    return fail(ErrorKind::kConflict,
-                fmt::format("another instance has entered under the id {} (home {})", i.id.value,
-                            present->home));
+    return std::unexpected(id_taken(*present));
   }
   tx.sql("UPDATE instances SET last_seen = ?, ready = ?, stopped = ? WHERE id = ?")
       .run(i.last_seen, i.ready, i.stopped, i.id);
@@ -64,7 +48,7 @@ Result<Instance> set_draining(Transaction& tx, const InstanceId& id, bool draini
 }
 
 Result<std::vector<Instance>> instances(Transaction& tx) {
-  auto query = tx.sql(fmt::format("{} ORDER BY id", kInstances));
+  auto query = tx.sql(fmt::format("SELECT {} FROM instances ORDER BY id", kInstanceColumns));
   std::vector<Instance> all;
   while (query.step()) all.push_back(read_instance(query.row()));
   return all;
@@ -96,18 +80,12 @@ Status audit(Transaction& tx, const AuditEvent& event) {
 
 Result<std::vector<AuditEvent>> audit_events(Transaction& tx, const AuditFilter& filter) {
   auto query = tx.sql(
-      "SELECT at, actor, action, target, outcome FROM audit_events WHERE substr(action, 1, "
-      "length(?1)) = ?1 ORDER BY seq DESC LIMIT ?2");
+      fmt::format("SELECT {} FROM audit_events WHERE substr(action, 1, length(?1)) = ?1 ORDER BY "
+                  "seq DESC LIMIT ?2",
+                  kAuditColumns));
   query.bind(filter.action_prefix, filter.limit);
   std::vector<AuditEvent> events;
-  while (query.step()) {
-    Row row = query.row();
-    events.push_back({.at = row.instant(),
-                      .actor = row.text(),
-                      .action = row.text(),
-                      .target = row.text(),
-                      .outcome = row.text()});
-  }
+  while (query.step()) events.push_back(read_audit_event(query.row()));
   return events;
 }
 

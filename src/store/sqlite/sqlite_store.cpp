@@ -4,20 +4,18 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <boost/asio/associated_executor.hpp>
 #include <boost/asio/async_result.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
-#include <map>
 #include <optional>
 #include <system_error>
 #include <utility>
 
+#include "runtime/directory_lock.hpp"
 #include "store/sqlite/attempts.hpp"
-#include "store/sqlite/directory_lock.hpp"
 #include "store/sqlite/leadership.hpp"
 #include "store/sqlite/owner_thread.hpp"
 #include "store/sqlite/plans.hpp"
@@ -28,52 +26,16 @@
 #include "store/sqlite/states.hpp"
 #include "store/sqlite/tokens.hpp"
 #include "store/sqlite/workspaces.hpp"
+#include "store/subscribers.hpp"
 
 namespace provisioner {
 namespace {
 
 using sqlite::Transaction;
 
-// Who wants to hear of changes. Lives on the loop, and longer than the store if somebody listens.
-class Subscribers : public std::enable_shared_from_this<Subscribers> {
- public:
-  Store::Subscription add(std::function<void(const Change&)> on_change) {
-    const std::uint64_t key = next_++;
-    listeners_.emplace(key, std::make_shared<Listener>(std::move(on_change)));
-    return {nullptr, [self = weak_from_this(), key](void*) {
-              if (auto subscribers = self.lock()) subscribers->listeners_.erase(key);
-            }};
-  }
-
-  void tell(const std::vector<Change>& changes) {
-    // A listener may end its own or another's subscription, or begin one.
-    std::vector<std::weak_ptr<Listener>> present;
-    for (const auto& [key, listener] : listeners_) present.push_back(listener);
-    for (const Change& change : changes) {
-      for (const auto& weak : present) {
-        if (auto listener = weak.lock()) (*listener)(change);
-      }
-    }
-  }
-
- private:
-  using Listener = std::function<void(const Change&)>;
-  std::uint64_t next_ = 0;
-  std::map<std::uint64_t, std::shared_ptr<Listener>> listeners_;
-};
-
-std::vector<Change> each_once(std::vector<Change> changes) {
-  const auto by = [](const Change& c) { return std::tie(c.topic, c.key); };
-  std::ranges::sort(changes, {}, by);
-  const auto repeated = std::ranges::unique(
-      changes, [&](const Change& a, const Change& b) { return by(a) == by(b); });
-  changes.erase(repeated.begin(), repeated.end());
-  return changes;
-}
-
 class SqliteStore final : public Store {
  public:
-  SqliteStore(const boost::asio::any_io_executor& loop, sqlite::DirectoryLock lock,
+  SqliteStore(const boost::asio::any_io_executor& loop, DirectoryLock lock,
               std::unique_ptr<sqlite::Connection> connection, std::int64_t schema)
       : loop_(loop),
         lock_(std::move(lock)),
@@ -357,7 +319,7 @@ class SqliteStore final : public Store {
 
   boost::asio::any_io_executor loop_;
   std::shared_ptr<Subscribers> subscribers_ = std::make_shared<Subscribers>();
-  sqlite::DirectoryLock lock_;
+  DirectoryLock lock_;
   std::int64_t schema_;
   sqlite::OwnerThread owner_;  // last: ends first
 };
@@ -382,7 +344,7 @@ Status create_private(const std::filesystem::path& file) {
 Result<std::unique_ptr<Store>> open_sqlite_store(const boost::asio::any_io_executor& loop,
                                                  const std::filesystem::path& file) {
   const auto directory = file.has_parent_path() ? file.parent_path() : ".";
-  auto lock = sqlite::DirectoryLock::take(directory);
+  auto lock = DirectoryLock::take(directory);
   if (!lock) return std::unexpected(lock.error());
   if (auto created = create_private(file); !created) return std::unexpected(created.error());
   try {

@@ -63,6 +63,12 @@ class Row {
   std::optional<Instant> optional_instant();
   std::optional<std::string> optional_text();
 
+  // A column that was parsed.
+  template <typename T>
+  T checked(Result<T> value) {
+    return stored(std::move(value));
+  }
+
   // Strong types: StrongString<...> and StrongInt<...>.
   template <typename T>
   T as() {

@@ -5,44 +5,17 @@
 #include "model/transitions.hpp"
 #include "store/sqlite/attempts.hpp"
 #include "store/sqlite/workspaces.hpp"
+#include "store/state_rows.hpp"
+#include "store/state_rules.hpp"
 
 namespace provisioner::sqlite {
 namespace {
 
-// In the order of read_version(). The body stands last in the table and is read only when asked
-// for.
-constexpr std::string_view kVersions =
-    "SELECT number, lineage, serial, sha256, resources, divergent, run, attempt, written_by, at "
-    "FROM "
-    "state_versions ";
-
-StateVersion read_version(Row row) {
-  StateVersion v;
-  v.number = row.integer();
-  v.meta = {.lineage = row.text(),
-            .serial = row.integer(),
-            .sha256 = row.text(),
-            .resources = row.integer()};
-  v.divergent = row.boolean();
-  v.run = row.optional_as<RunId>();
-  v.attempt = row.as<Attempt>();
-  v.written_by = row.text();
-  v.at = row.instant();
-  return v;
-}
-
 std::optional<StateLock> find_lock(Transaction& tx, const StateSlot& slot) {
-  auto query = tx.sql(
-      "SELECT id, info_json, run, attempt, created_at FROM state_locks WHERE workspace = ? AND job "
-      "= ?");
+  auto query = tx.sql(fmt::format("{}WHERE workspace = ? AND job = ?", kSelectStateLocks));
   query.bind(slot.workspace, slot.job);
   if (!query.step()) return std::nullopt;
-  Row row = query.row();
-  return StateLock{.id = row.text(),
-                   .info_json = row.text(),
-                   .run = row.optional_as<RunId>(),
-                   .attempt = row.as<Attempt>(),
-                   .created_at = row.instant()};
+  return read_state_lock(query.row());
 }
 
 // A writer is a run's running attempt, in its own workspace only, or a person.
@@ -53,21 +26,7 @@ Status check_writer(Transaction& tx, const StateSlot& slot, const std::optional<
   }
   const auto own = check_attempt(tx, *by);
   if (!own) return std::unexpected(own.error());
-  if (*own != slot.workspace) {
-    return fail(ErrorKind::kDenied, fmt::format("run {} works on workspace {}, not on {}",
-                                                by->run.value, own->value, slot.workspace.value));
-  }
-  return {};
-}
-
-bool holds(const std::optional<AttemptFence>& by, const StateLock& lock) {
-  if (!by) return !lock.run;
-  return lock.run == by->run && lock.attempt == by->attempt;
-}
-
-std::string holder(const StateLock& lock) {
-  return lock.run ? fmt::format("attempt {} of run {}", lock.attempt.value, lock.run->value)
-                  : "a command";
+  return check_own_workspace(slot, *by, *own);
 }
 
 StateVersion insert_version(Transaction& tx, const StateSlot& slot, StateVersion version,
@@ -94,7 +53,7 @@ StateVersion insert_version(Transaction& tx, const StateSlot& slot, StateVersion
 Result<std::optional<StateLock>> lock_state(Transaction& tx, const StateSlot& slot,
                                             const std::optional<AttemptFence>& by, StateLock lock) {
   if (auto may = check_writer(tx, slot, by); !may) return std::unexpected(may.error());
-  if (lock.id.empty()) return fail(ErrorKind::kInvalid, "a state lock has an ID");
+  if (auto named = check_lock_id(lock); !named) return std::unexpected(named.error());
   if (auto present = find_lock(tx, slot)) {
     const bool ours = present->id == lock.id && holds(by, *present);
     return ours ? std::nullopt : std::move(present);
@@ -113,11 +72,7 @@ Status unlock_state(Transaction& tx, const StateSlot& slot, const std::optional<
   if (auto may = check_writer(tx, slot, by); !may) return may;
   const auto present = find_lock(tx, slot);
   if (!present) return {};
-  if (present->id != lock_id || !holds(by, *present)) {
-    return fail(ErrorKind::kConflict,
-                fmt::format("the state is locked by {} of {}, not by {}", present->id,
-                            holder(*present), lock_id.empty() ? "this request" : lock_id));
-  }
+  if (auto ours = check_unlock(*present, by, lock_id); !ours) return ours;
   if (auto released = force_unlock(tx, slot); !released) return std::unexpected(released.error());
   return {};
 }
@@ -136,36 +91,18 @@ Result<StateVersion> write_state(Transaction& tx, const StateSlot& slot,
                                  const std::optional<AttemptFence>& by, const std::string& lock_id,
                                  const StateMeta& meta, const std::string& body,
                                  const std::string& actor, Instant now) {
-  // Credential and lock come before the content: a stale writer of the same bytes is still stale.
   if (auto may = check_writer(tx, slot, by); !may) return std::unexpected(may.error());
-  const auto lock = find_lock(tx, slot);
-  if (lock && !holds(by, *lock)) {
-    return fail(ErrorKind::kConflict,
-                fmt::format("the state is locked by {} of {}", lock->id, holder(*lock)));
-  }
   const auto current = current_state(tx, slot);
-  const StateWriteDecision decision = check_state_write(*current, lock, lock_id, meta);
-  switch (decision.verdict) {
-    case StateWriteVerdict::kRefuse: return fail(ErrorKind::kConflict, decision.reason);
-    case StateWriteVerdict::kIdentical: return **current;
-    case StateWriteVerdict::kAccept: break;
-  }
-  return insert_version(tx, slot,
-                        {.meta = meta,
-                         .run = by ? std::optional(by->run) : std::nullopt,
-                         .attempt = by ? by->attempt : Attempt(),
-                         .written_by = by ? fmt::format("run {}", by->run.value) : actor,
-                         .at = now},
-                        body);
+  auto accepted = accept_state(*current, find_lock(tx, slot), by, lock_id, meta, actor, now);
+  if (!accepted) return std::unexpected(accepted.error());
+  if (!*accepted) return **current;
+  return insert_version(tx, slot, **std::move(accepted), body);
 }
 
 Result<StateVersion> push_state(Transaction& tx, const StateSlot& slot, const StateMeta& meta,
                                 const std::string& body, const std::string& actor, Instant now) {
   if (auto may = check_writer(tx, slot, std::nullopt); !may) return std::unexpected(may.error());
-  if (const auto lock = find_lock(tx, slot)) {
-    return fail(ErrorKind::kConflict,
-                fmt::format("the state is locked by {} of {}", lock->id, holder(*lock)));
-  }
+  if (auto free = check_push(find_lock(tx, slot)); !free) return std::unexpected(free.error());
   const Result<Workspace> before = workspace(tx, slot.workspace);
   if (!before) return std::unexpected(before.error());
   if (slot.job.empty()) save_workspace(tx, *before, after_push(*before, meta, now), now);
@@ -175,19 +112,19 @@ Result<StateVersion> push_state(Transaction& tx, const StateSlot& slot, const St
 Result<std::optional<StateVersion>> current_state(Transaction& tx, const StateSlot& slot) {
   static const std::string text = fmt::format(
       "{}WHERE workspace = ? AND job = ? AND divergent = 0 ORDER BY number DESC LIMIT 1",
-      kVersions);
+      kSelectStateVersions);
   auto query = tx.sql(text);
   query.bind(slot.workspace, slot.job);
   if (!query.step()) return std::nullopt;
-  return read_version(query.row());
+  return read_state_version(query.row());
 }
 
 Result<std::vector<StateVersion>> state_versions(Transaction& tx, const StateSlot& slot) {
-  auto query =
-      tx.sql(fmt::format("{}WHERE workspace = ? AND job = ? ORDER BY number DESC", kVersions));
+  auto query = tx.sql(
+      fmt::format("{}WHERE workspace = ? AND job = ? ORDER BY number DESC", kSelectStateVersions));
   query.bind(slot.workspace, slot.job);
   std::vector<StateVersion> newest_first;
-  while (query.step()) newest_first.push_back(read_version(query.row()));
+  while (query.step()) newest_first.push_back(read_state_version(query.row()));
   return newest_first;
 }
 
@@ -196,31 +133,18 @@ Result<std::string> state_body(Transaction& tx, const StateSlot& slot, std::int6
       tx.sql("SELECT body FROM state_versions WHERE workspace = ? AND job = ? AND number = ?");
   query.bind(slot.workspace, slot.job, number);
   if (query.step()) return query.row().text();
-  return fail(ErrorKind::kNotFound, fmt::format("the state of workspace {} has no version {}",
-                                                slot.workspace.value, number));
+  return std::unexpected(no_such_state(slot, number));
 }
 
 std::string recover_state(Transaction& tx, const StateSlot& slot, std::int64_t base_state,
                           const AttemptFence& attempt, const RecoveredState& recovered,
                           Instant now) {
   const auto current = current_state(tx, slot);
-  const RecoveryDecision decision =
-      check_recovered_state(*current, base_state, attempt, recovered.meta);
-  if (decision.verdict == RecoveryVerdict::kAlreadyThere) return "";
-  const bool diverged = decision.verdict == RecoveryVerdict::kDiverged;
+  auto accepted = accept_recovered_state(*current, base_state, attempt, recovered, now);
+  if (!accepted) return "";
   const StateVersion version =
-      insert_version(tx, slot,
-                     {.meta = recovered.meta,
-                      .divergent = diverged,
-                      .run = attempt.run,
-                      .attempt = attempt.attempt,
-                      .written_by = fmt::format("run {} (recovered from attempt {})",
-                                                attempt.run.value, attempt.attempt.value),
-                      .at = now},
-                     recovered.body);
-  if (!diverged) return "";
-  return fmt::format("a state left by attempt {} was kept as divergent version {}: {}",
-                     attempt.attempt.value, version.number, decision.reason);
+      insert_version(tx, slot, std::move(accepted->version), recovered.body);
+  return version.divergent ? kept_as_divergent(version, accepted->diverged) : "";
 }
 
 void release_lock_of(Transaction& tx, const WorkspaceName& workspace, const RunId& run,

@@ -2,28 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "store/cluster_rows.hpp"
+
 namespace provisioner::sqlite {
 namespace {
 
-constexpr std::string_view kColumns =
-    "id, name, hash, role, workspaces, created_by, created_at, expires_at, revoked_at, revoked_by, "
-    "last_used_at";
-
-ApiToken read_token(Row row) {
-  ApiToken token{.id = row.as<TokenId>(), .name = row.text(), .hash = row.text()};
-  token.role = stored(parse_role(row.text()));
-  token.scope = stored(parse_workspace_scope(row.text()));
-  token.created_by = row.text();
-  token.created_at = row.instant();
-  token.expires_at = row.optional_instant();
-  token.revoked_at = row.optional_instant();
-  token.revoked_by = row.text();
-  token.last_used_at = row.optional_instant();
-  return token;
-}
-
 Result<ApiToken> find_token(Transaction& tx, std::string_view column, const std::string& value) {
-  auto query = tx.sql(fmt::format("SELECT {} FROM api_tokens WHERE {} = ?", kColumns, column));
+  auto query = tx.sql(fmt::format("SELECT {} FROM api_tokens WHERE {} = ?", kTokenColumns, column));
   query.bind(value);
   if (!query.step()) return fail(ErrorKind::kNotFound, "there is no such token");
   return read_token(query.row());
@@ -38,12 +23,10 @@ Status insert_token(Transaction& tx, const ApiToken& token) {
   taken.bind(token.name, token.id, token.hash);
   if (taken.step()) {
     if (!taken.row().boolean()) return fail(ErrorKind::kConflict, "the token exists already");
-    return fail(
-        ErrorKind::kConflict,
-        fmt::format("a token named {} exists: revoke it, or choose another name", token.name));
+    return std::unexpected(token_name_taken(token));
   }
   tx.sql(fmt::format("INSERT INTO api_tokens ({}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                     kColumns))
+                     kTokenColumns))
       .run(token.id, token.name, token.hash, to_string(token.role), token.scope.to_string(),
            token.created_by, token.created_at, token.expires_at, token.revoked_at, token.revoked_by,
            token.last_used_at);
@@ -51,8 +34,8 @@ Status insert_token(Transaction& tx, const ApiToken& token) {
 }
 
 Result<std::vector<ApiToken>> tokens(Transaction& tx) {
-  auto query =
-      tx.sql(fmt::format("SELECT {} FROM api_tokens ORDER BY created_at DESC, id DESC", kColumns));
+  auto query = tx.sql(
+      fmt::format("SELECT {} FROM api_tokens ORDER BY created_at DESC, id DESC", kTokenColumns));
   std::vector<ApiToken> all;
   while (query.step()) all.push_back(read_token(query.row()));
   return all;

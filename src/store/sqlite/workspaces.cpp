@@ -5,57 +5,12 @@
 #include <algorithm>
 #include <optional>
 
+#include "store/cluster_rows.hpp"
+#include "store/workspace_rows.hpp"
+#include "store/workspace_rules.hpp"
+
 namespace provisioner::sqlite {
 namespace {
-
-// In the order of read_workspace().
-constexpr std::string_view kWorkspaces =
-    "SELECT w.name, w.enabled, w.status, w.detached, w.held, w.hold_until, w.hold_reason, "
-    "w.deployment_mode, w.template_name, w.description, w.config, w.bundle, w.inputs_hash, "
-    "s.config_version, w.deployed_config, w.deployed_bundle, w.deployed_inputs_hash, "
-    "w.deployed_mode, w.last_deployed, w.last_destroyed, w.last_deploy_error, "
-    "w.last_destroy_error, w.last_config_modified, w.ttl_expires_at, w.failed_destroys, "
-    "w.retry_at, w.created_at, w.updated_at, w.version "
-    "FROM workspace_states w JOIN schedules s ON s.workspace = w.name ";
-
-Workspace read_workspace(Row row) {
-  Workspace w;
-  w.name = row.as<WorkspaceName>();
-  w.enabled = row.boolean();
-  w.status = stored(parse_workspace_status(row.text()));
-  w.detached = row.boolean();
-  w.held = row.boolean();
-  w.hold_until = row.optional_instant();
-  w.hold_reason = row.text();
-  w.mode = row.text();
-  w.template_name = row.text();
-  w.description = row.text();
-  w.current = {.config = row.text(), .bundle = row.as<BundleHash>(), .inputs_hash = row.text()};
-  w.config_version = row.integer();
-  auto deployed_config = row.optional_text();
-  Definition deployed{.config = deployed_config.value_or(""),
-                      .bundle = row.as<BundleHash>(),
-                      .inputs_hash = row.text()};
-  if (deployed_config) w.deployed = std::move(deployed);
-  w.deployed_mode = row.text();
-  w.last_deployed = row.optional_instant();
-  w.last_destroyed = row.optional_instant();
-  w.last_deploy_error = row.text();
-  w.last_destroy_error = row.text();
-  w.last_config_modified = row.optional_instant();
-  w.ttl_expires_at = row.optional_instant();
-  w.failed_destroys = row.integer();
-  w.retry_at = row.optional_instant();
-  w.created_at = row.instant();
-  w.updated_at = row.instant();
-  w.version = row.as<Version>();
-  return w;
-}
-
-// An empty text is NULL in the columns that the requirement prescribes.
-std::optional<std::string> or_null(const std::string& text) {
-  return text.empty() ? std::nullopt : std::optional(text);
-}
 
 void record_change(Transaction& tx, const WorkspaceName& name, std::string_view change_type,
                    const std::string& old_config, const std::string& new_config,
@@ -65,12 +20,6 @@ void record_change(Transaction& tx, const WorkspaceName& name, std::string_view 
         "changed_by, changed_at) VALUES (?, ?, ?, ?, ?, ?, ?)")
       .run(tx.new_id(now), name, change_type, or_null(old_config), or_null(new_config), by, now);
 }
-
-// What the folder said when it was last published.
-struct Published {
-  bool enabled = true;
-  std::string schedule_hash;
-};
 
 Published published(Transaction& tx, const WorkspaceName& name) {
   auto query = tx.sql(
@@ -121,8 +70,7 @@ void record_report(Transaction& tx, const WorkspaceName& name, const InstanceId&
 Result<Workspace> publish(Transaction& tx, const Publication& publication, Instant now) {
   const Publication& p = publication;
   if (!has_bundle(tx, p.definition.bundle)) {
-    return fail(ErrorKind::kInvalid, fmt::format("bundle {} of workspace {} was not stored before",
-                                                 p.definition.bundle.value, p.workspace.value));
+    return std::unexpected(unknown_bundle(p));
   }
   const Result<Workspace> before = workspace(tx, p.workspace);
   if (!p.instance.empty()) {
@@ -134,29 +82,19 @@ Result<Workspace> publish(Transaction& tx, const Publication& publication, Insta
     insert_workspace(tx, p, now);
     return workspace(tx, p.workspace);
   }
-  const Published last = published(tx, p.workspace);
-  Workspace changed = *before;
-  changed.current = p.definition;
-  changed.template_name = p.template_name;
-  changed.description = p.description;
-  changed.detached = false;
-  // `enable` and `disable` by hand hold until the file itself says something else.
-  if (p.enabled != last.enabled) changed.enabled = p.enabled;
-  if (changed == *before && p.enabled == last.enabled && p.schedule_hash == last.schedule_hash) {
-    return before;
-  }
-  if (before->current != p.definition) changed.last_config_modified = now;
-  save_workspace(tx, *before, changed, now);
+  const auto next = after_publication(*before, published(tx, p.workspace), p, now);
+  if (!next) return before;
+  save_workspace(tx, *before, next->row, now);
   tx.sql("UPDATE workspace_states SET published_enabled = ? WHERE name = ?")
       .run(p.enabled, p.workspace);
   outdate_plans(tx, p.workspace);
-  if (p.schedule_hash != last.schedule_hash) {
+  if (next->new_schedule) {
     // An edited schedule starts at now; the cursor never moves back, whatever the clock did.
     tx.sql("UPDATE schedules SET cursor = max(cursor, ?), schedule_hash = ? WHERE workspace = ?")
         .run(now, p.schedule_hash, p.workspace);
   }
-  record_change(tx, p.workspace, before->detached ? "returned" : "updated", before->current.config,
-                p.definition.config, p.changed_by, now);
+  record_change(tx, p.workspace, next->change_type, before->current.config, p.definition.config,
+                p.changed_by, now);
   tx.announce(Change::Topic::kWorkspace, p.workspace.value);
   return workspace(tx, p.workspace);
 }
@@ -179,16 +117,10 @@ Status detach(Transaction& tx, const WorkspaceName& name, const InstanceId& inst
 }
 
 Result<std::vector<Report>> reports(Transaction& tx) {
-  auto query = tx.sql(
-      "SELECT instance, workspace, content, reported_at FROM reports ORDER BY workspace, instance");
+  auto query =
+      tx.sql(fmt::format("SELECT {} FROM reports ORDER BY workspace, instance", kReportColumns));
   std::vector<Report> all;
-  while (query.step()) {
-    Row row = query.row();
-    all.push_back({.instance = row.as<InstanceId>(),
-                   .workspace = row.as<WorkspaceName>(),
-                   .content = row.text(),
-                   .reported_at = row.instant()});
-  }
+  while (query.step()) all.push_back(read_report(query.row()));
   return all;
 }
 
@@ -212,41 +144,28 @@ Result<std::vector<ConfigChange>> config_changes(Transaction& tx, const Workspac
 }
 
 Result<std::vector<Workspace>> workspaces(Transaction& tx) {
-  auto query = tx.sql(fmt::format("{} ORDER BY w.name", kWorkspaces));
+  auto query = tx.sql(fmt::format("{} ORDER BY w.name", kSelectWorkspaces));
   std::vector<Workspace> all;
   while (query.step()) all.push_back(read_workspace(query.row()));
   return all;
 }
 
 Result<Workspace> workspace(Transaction& tx, const WorkspaceName& name) {
-  static const std::string text = fmt::format("{} WHERE w.name = ?", kWorkspaces);
+  static const std::string text = fmt::format("{} WHERE w.name = ?", kSelectWorkspaces);
   auto query = tx.sql(text);
   query.bind(name);
   if (query.step()) return read_workspace(query.row());
-  return fail(ErrorKind::kNotFound, fmt::format("there is no workspace {}", name.value));
+  return std::unexpected(no_such_workspace(name));
 }
 
 Result<Workspace> update_workspace(Transaction& tx, const Workspace& row, Instant now) {
   const Result<Workspace> before = workspace(tx, row.name);
   if (!before) return before;
-  if (before->version != row.version) {
-    return fail(ErrorKind::kVersionConflict,
-                fmt::format("workspace {} has version {}, not {}: somebody changed it meanwhile",
-                            row.name.value, before->version.value, row.version.value));
-  }
-  Workspace changed = *before;
-  changed.enabled = row.enabled;
-  changed.held = row.held;
-  changed.hold_until = row.hold_until;
-  changed.hold_reason = row.hold_reason;
-  changed.ttl_expires_at = row.ttl_expires_at;
-  changed.retry_at = row.retry_at;
-  if (changed == *before) return before;
-  // A plan that did not see the switch or the hold must not fire.
-  const bool decides = changed.enabled != before->enabled || changed.held != before->held ||
-                       changed.hold_until != before->hold_until;
-  save_workspace(tx, *before, std::move(changed), now);
-  if (decides) outdate_plans(tx, row.name);
+  const auto change = with_peoples_choices(*before, row);
+  if (!change) return std::unexpected(change.error());
+  if (change->row == *before) return before;
+  save_workspace(tx, *before, change->row, now);
+  if (change->outdates_plans) outdate_plans(tx, row.name);
   return workspace(tx, row.name);
 }
 
@@ -284,29 +203,19 @@ Status remove_workspace(Transaction& tx, const WorkspaceName& name, const std::s
   return {};
 }
 
-namespace {
-
-ScheduleCursor read_cursor(Row row) {
-  return {.workspace = row.as<WorkspaceName>(),
-          .cursor = row.instant(),
-          .config_version = row.integer()};
-}
-
-}  // namespace
-
 Result<std::vector<ScheduleCursor>> cursors(Transaction& tx) {
-  auto query = tx.sql("SELECT workspace, cursor, config_version FROM schedules");
+  auto query = tx.sql(kSelectCursors);
   std::vector<ScheduleCursor> all;
   while (query.step()) all.push_back(read_cursor(query.row()));
   return all;
 }
 
 Result<ScheduleCursor> cursor(Transaction& tx, const WorkspaceName& name) {
-  auto query =
-      tx.sql("SELECT workspace, cursor, config_version FROM schedules WHERE workspace = ?");
+  static const std::string text = fmt::format("{} WHERE workspace = ?", kSelectCursors);
+  auto query = tx.sql(text);
   query.bind(name);
   if (query.step()) return read_cursor(query.row());
-  return fail(ErrorKind::kNotFound, fmt::format("there is no workspace {}", name.value));
+  return std::unexpected(no_such_workspace(name));
 }
 
 void save_workspace(Transaction& tx, const Workspace& before, Workspace changed, Instant now) {

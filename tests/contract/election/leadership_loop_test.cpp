@@ -28,7 +28,7 @@ class Silence final : public LogSink {
 // The single election with what a network may do to it.
 class TroubledElection final : public Election {
  public:
-  explicit TroubledElection(Clock& clock) : inner_(clock), clock_(clock) {}
+  explicit TroubledElection(Clock& clock) : inner_(clock, InstanceId("here")), clock_(clock) {}
 
   Task<Result<BootInstant>> campaign() override {
     ++campaigns;
@@ -42,6 +42,8 @@ class TroubledElection final : public Election {
     co_return deadline;
   }
   Task<> resign() override { co_await inner_.resign(); }
+  Task<Result<ElectionView>> observe() override { co_return co_await inner_.observe(); }
+  Task<Status> release(std::string token) override { co_return co_await inner_.release(token); }
   ElectionTiming timing() const override { return inner_.timing(); }
   std::string describe() const override { return "troubled"; }
 
@@ -217,6 +219,73 @@ TEST_F(Leading, WithoutASessionNoTermIsClaimed) {
   ASSERT_FALSE(won);
   EXPECT_EQ(won.error().kind, ErrorKind::kFenced);
   EXPECT_EQ(row().fence.term, Term(0));
+}
+
+TEST_F(Leading, AskedToHandOverItResignsAndLetsTheOtherGoFirst) {
+  start();
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+  ASSERT_TRUE(quiet());
+  ASSERT_TRUE(run_task(loop_, store_->request_transfer("wish", InstanceId("there"), clock_.now())));
+  ASSERT_TRUE(turn_until(loop_, [&] { return !leads(); }));
+  ASSERT_TRUE(turn_until(loop_, [&] { return row().leader.empty(); }));
+  const LeaderFence theirs = usurp();
+  ASSERT_TRUE(turn_until(loop_, [&] {
+    clock_.advance(10ms);
+    return leads();
+  })) << "the next term ends the wish";
+  EXPECT_EQ(row().fence.term, theirs.term.next());
+}
+
+TEST_F(Leading, WhenTheOtherDoesNotComeItLeadsAgainAfterATtl) {
+  start();
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+  ASSERT_TRUE(quiet());
+  const BootInstant asked = clock_.boot_now();
+  ASSERT_TRUE(run_task(loop_, store_->request_transfer("wish", InstanceId("there"), clock_.now())));
+  ASSERT_TRUE(turn_until(loop_, [&] { return !leads(); }));
+  ASSERT_TRUE(turn_until(loop_, [&] {
+    clock_.advance(100ms);
+    return leads();
+  }));
+  EXPECT_GE(clock_.boot_now() - asked, election_.timing().ttl);
+  EXPECT_EQ(row().fence.term, Term(2));
+}
+
+TEST_F(Leading, AWishThatMeansThisInstanceDoesNotHoldItBack) {
+  usurp();
+  ASSERT_TRUE(run_task(loop_, store_->request_transfer("wish", InstanceId("here"), clock_.now())));
+  start();
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+}
+
+TEST_F(Leading, WhoStandsAsideNeitherLeadsNorCampaigns) {
+  start();
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+  leadership_->stand_aside(true);
+  ASSERT_TRUE(turn_until(loop_, [&] { return row().leader.empty(); }));
+  const int campaigns = election_.campaigns;
+  for (int i = 0; i < 50; ++i) {
+    clock_.advance(election_.timing().ttl);
+    loop_.restart();
+    loop_.poll();
+  }
+  EXPECT_FALSE(leads());
+  EXPECT_EQ(election_.campaigns, campaigns);
+  leadership_->stand_aside(false);
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+}
+
+TEST_F(Leading, WhoLedWhenIsRecorded) {
+  start();
+  ASSERT_TRUE(turn_until(loop_, [&] { return leads(); }));
+  stop();
+  const auto events =
+      run_task(loop_, store_->audit_events({.action_prefix = "cluster.", .limit = 10})).value();
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].action, "cluster.stopped_leading");
+  EXPECT_EQ(events[1].action, "cluster.leading");
+  EXPECT_EQ(events[1].actor, "instance here");
+  EXPECT_EQ(events[1].target, "term 1");
 }
 
 }  // namespace

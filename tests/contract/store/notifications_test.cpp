@@ -84,7 +84,7 @@ TEST_P(StoreContract, NotificationsComeAfterTheCommit) {
   NewRun wanted = new_run();
   wanted.id = id;
   must(await(store().enqueue(wanted, WhenBusy::kRefuse)));
-  settle();
+  ASSERT_TRUE(turn_until([&] { return !status.empty(); }));
   EXPECT_EQ(status, "ok");
 }
 

@@ -1,5 +1,4 @@
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <set>
 
 #include "tests/contract/store/store_contract.hpp"
@@ -155,17 +154,20 @@ TEST_P(StoreContract, RunsComeNewestFirstInPages) {
 TEST_P(StoreContract, AThousandCallsAtOnceAllCommit) {
   constexpr int kWorkspaces = 1000;
   given_workspace();
+  int published = 0;
   for (int i = 0; i < kWorkspaces; ++i) {
     boost::asio::co_spawn(loop_, store().publish(publication("w" + std::to_string(i)), now_),
-                          boost::asio::detached);
+                          [&](std::exception_ptr, const Result<Workspace>&) { ++published; });
   }
-  settle();
+  ASSERT_TRUE(turn_until([&] { return published == kWorkspaces; }));
+  int answered = 0;
   int committed = 0;
   std::set<std::string> problems;
   for (int i = 0; i < kWorkspaces; ++i) {
     boost::asio::co_spawn(loop_,
                           store().enqueue(new_run("w" + std::to_string(i)), WhenBusy::kRefuse),
                           [&](std::exception_ptr thrown, Result<Run> queued) {
+                            ++answered;
                             if (thrown || !queued) {
                               problems.insert(thrown ? "exception" : queued.error().message);
                             } else {
@@ -173,7 +175,7 @@ TEST_P(StoreContract, AThousandCallsAtOnceAllCommit) {
                             }
                           });
   }
-  settle();
+  ASSERT_TRUE(turn_until([&] { return answered == kWorkspaces; }));
   EXPECT_EQ(committed, kWorkspaces);
   EXPECT_TRUE(problems.empty()) << *problems.begin();
   reopen();
@@ -182,13 +184,18 @@ TEST_P(StoreContract, AThousandCallsAtOnceAllCommit) {
 
 TEST_P(StoreContract, AmongCallsAtOnceARefusalHurtsNobodyElse) {
   given_workspace();
+  constexpr int kCalls = 20;
+  int answered = 0;
   std::map<std::string, int> outcomes;
-  for (int i = 0; i < 20; ++i) {
+  for (int i = 0; i < kCalls; ++i) {
     boost::asio::co_spawn(
         loop_, store().enqueue(new_run(i % 2 == 0 ? kShop : "nothing"), WhenBusy::kRefuse),
-        [&](std::exception_ptr, Result<Run> queued) { ++outcomes[outcome(queued)]; });
+        [&](std::exception_ptr, Result<Run> queued) {
+          ++answered;
+          ++outcomes[outcome(queued)];
+        });
   }
-  settle();
+  ASSERT_TRUE(turn_until([&] { return answered == kCalls; }));
   EXPECT_EQ(outcomes, (std::map<std::string, int>{{"ok", 1}, {"conflict", 9}, {"not_found", 10}}));
   EXPECT_EQ(must(await(store().runs({}))).size(), 1u);
 }

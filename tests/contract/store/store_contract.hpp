@@ -12,6 +12,7 @@
 
 #include "runtime/random.hpp"
 #include "store/store.hpp"
+#include "tests/support/eventually.hpp"
 #include "tests/support/run_task.hpp"
 
 namespace provisioner {
@@ -56,10 +57,20 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
   T await(Task<T> task) {
     return testing::run_task(loop_, std::move(task));
   }
-  // Runs what the loop still holds: afterwards all that was committed has been announced.
+  // Afterwards all that was committed has been announced: what is committed is told before the next
+  // call is answered. (The loop of a store may never run out of work.)
   void settle() {
+    must(await(store().leadership()));
     loop_.restart();
-    loop_.run();
+    loop_.poll();
+  }
+  // Turns the loop until `done`; false when that takes too long.
+  bool turn_until(const std::function<bool()>& done) {
+    return testing::eventually(std::chrono::seconds(60), [&] {
+      loop_.restart();
+      loop_.poll();
+      return done();
+    });
   }
   Store& store() { return *store_; }
   ClaimId claim_id() { return random_.claim_id(); }

@@ -172,7 +172,7 @@ TEST_F(Deaths, OfTheDaemonBetweenClaimAndSpawnCostOneAttempt) {
   instance.publish("shop", R"(resource "terraform_data" "one" { input = "first" }
 resource "terraform_data" "slow" {}
 )");
-  instance.daemon().dispatcher().stop_claiming();
+  instance.daemon().dispatcher().set_claiming(false);
   run = instance.enqueue("shop", Operation::kDeploy);
   // What a daemon does first; then it dies.
   auto& store = instance.daemon().store();
@@ -223,7 +223,7 @@ TEST_F(Deaths, OfAnInstanceAreSeenByTheEndOfItsLease) {
   instance.publish("shop", R"(resource "terraform_data" "one" { input = "first" }
 resource "terraform_data" "slow" {}
 )");
-  instance.daemon().dispatcher().stop_claiming();
+  instance.daemon().dispatcher().set_claiming(false);
   run = instance.enqueue("shop", Operation::kDeploy);
   auto& store = instance.daemon().store();
   ClaimRequest request;

@@ -25,7 +25,7 @@ class Recovery : public ::testing::Test {
  protected:
   Recovery() {
     instance.start();
-    instance.daemon().dispatcher().stop_claiming();
+    instance.daemon().dispatcher().set_claiming(false);
     instance.publish("shop", "resource \"terraform_data\" \"one\" {}\n");
   }
 

@@ -95,10 +95,7 @@ TEST_F(SettingsTest, WrongValuesSayWhereAndWhy) {
   } cases[] = {
       {"[runs]\nleese = \"3m\"\n", " line 2: unknown key runs.leese; did you mean runs.lease?"},
       {"completely = 1\n", " line 1: unknown key completely"},
-      {"[database]\nhost = \"db\"\n",
-       " line 2: database.host is not available: this version has the embedded store and one "
-       "instance "
-       "only"},
+      {"[consul]\naddress = \"c\"\n", " line 2: consul.address is not available in this version"},
       {"listen = 8080\n",
        " line 1: listen: \"8080\" is not HOST:PORT, such as 127.0.0.1:8080, [::1]:8080 or :8080 "
        "for "
@@ -134,12 +131,54 @@ TEST_F(SettingsTest, RelationsAreExplained) {
   EXPECT_THAT(error(), HasSubstr("choose a shorter directory"));
 }
 
-TEST_F(SettingsTest, AnotherStoreIsRefusedNotIgnored) {
+TEST_F(SettingsTest, ABackendThatIsMissingIsRefusedNotIgnored) {
+  sources_.environment["CONSUL_HTTP_ADDR"] = "127.0.0.1:8500";
+  EXPECT_EQ(error(),
+            "environment CONSUL_HTTP_ADDR: this version has no such backend; unset "
+            "CONSUL_HTTP_ADDR");
+}
+
+TEST_F(SettingsTest, AHostOfADatabaseSelectsItAndItsElection) {
+  EXPECT_EQ(load().election.backend, "single");
+  sources_.environment["DATABASE_HOST"] = "db-1, db-2";
+  sources_.environment["DATABASE_PASSWORD"] = "hunter2";
+  EXPECT_EQ(load().database.host, (std::vector<std::string>{"db-1", "db-2"}));
+  EXPECT_EQ(load().election.backend, "postgres");
+  sources_.environment["ETCD_ENDPOINTS"] = "https://etcd-1:2379,etcd-2:2379";
+  EXPECT_EQ(load().election.backend, "etcd");
+  EXPECT_EQ(load().etcd.endpoints,
+            (std::vector<std::string>{"https://etcd-1:2379", "http://etcd-2:2379"}));
+  EXPECT_EQ(load().election.request_timeout, load().election.renew);
+}
+
+TEST_F(SettingsTest, SecretsAreNotShown) {
   sources_.environment["DATABASE_HOST"] = "db";
   sources_.environment["DATABASE_PASSWORD"] = "hunter2";
-  EXPECT_EQ(error(),
-            "environment DATABASE_HOST: this version has the embedded store and one instance only; "
-            "unset DATABASE_HOST to use it");
+  const auto loaded = load_settings(sources_);
+  EXPECT_EQ(loaded->settings.database.password, "hunter2");
+  for (const auto& origin : loaded->origins) EXPECT_NE(origin.value, "hunter2") << origin.key;
+}
+
+// Three instances that each lead alone are the worst of all.
+TEST_F(SettingsTest, AnElectionThatDoesNotFitTheStoreIsRefused) {
+  sources_.environment["ETCD_ENDPOINTS"] = "http://127.0.0.1:2379";
+  EXPECT_THAT(error(), HasSubstr("with the embedded store each would lead alone"));
+  sources_.environment.erase("ETCD_ENDPOINTS");
+  sources_.flags["election-backend"] = "postgres";
+  EXPECT_THAT(error(), HasSubstr("database.host is not set"));
+  sources_.flags["election-backend"] = "etcd";
+  EXPECT_THAT(error(), HasSubstr("etcd.endpoints is not set"));
+  sources_.flags["election-backend"] = "single";
+  sources_.flags["database-host"] = "db";
+  EXPECT_THAT(error(), HasSubstr("a store for several instances"));
+}
+
+TEST_F(SettingsTest, AParentWatchesExceptWhereSystemdDoes) {
+  EXPECT_TRUE(load().supervise);
+  sources_.environment["NOTIFY_SOCKET"] = "/run/systemd/notify";
+  EXPECT_FALSE(load().supervise);
+  sources_.flags["supervise"] = "on";
+  EXPECT_TRUE(load().supervise);
 }
 
 TEST_F(SettingsTest, AUserForTofuIsRefusedNotIgnored) {
@@ -200,7 +239,8 @@ TEST(SettingsDocumentation, KeysFlagsAndVariablesAreUnique) {
   std::set<std::string_view> seen;
   for (const auto& info : setting_table()) {
     EXPECT_TRUE(info.key.empty() || seen.insert(info.key).second || info.key == info.flag);
-    EXPECT_TRUE(info.flag == info.key || seen.insert(info.flag).second) << info.flag;
+    EXPECT_TRUE(info.flag.empty() || info.flag == info.key || seen.insert(info.flag).second)
+        << info.flag;
     EXPECT_TRUE(seen.insert(info.variable).second) << info.variable;
   }
 }

@@ -5,7 +5,7 @@
 
 #include "base/error.hpp"
 
-namespace provisioner::sqlite {
+namespace provisioner {
 
 // Holds `provisioner.lock` of a directory until destruction or the end of the process. The file
 // stays and names the last holder's pid.
@@ -24,4 +24,4 @@ class DirectoryLock {
   int descriptor_;
 };
 
-}  // namespace provisioner::sqlite
+}  // namespace provisioner

@@ -1,4 +1,4 @@
-#include "store/sqlite/directory_lock.hpp"
+#include "runtime/directory_lock.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -12,7 +12,7 @@
 
 #include "base/text.hpp"
 
-namespace provisioner::sqlite {
+namespace provisioner {
 namespace {
 
 std::string read_pid(int descriptor) {
@@ -57,4 +57,4 @@ DirectoryLock::~DirectoryLock() {
   if (descriptor_ >= 0) close(descriptor_);  // nothing was written that could fail to arrive
 }
 
-}  // namespace provisioner::sqlite
+}  // namespace provisioner

@@ -1,0 +1,33 @@
+// The store of several instances: one PostgreSQL (15 or later), or what fails over to one.
+#pragma once
+
+#include <boost/asio/any_io_executor.hpp>
+#include <cstdint>
+#include <memory>
+
+#include "runtime/clock.hpp"
+#include "store/postgres_settings.hpp"
+#include "store/store.hpp"
+
+namespace provisioner {
+
+// What a store has done so far; for metrics and tests.
+struct PostgresCounters {
+  std::int64_t round_trips = 0;
+  std::int64_t connections_opened = 0;
+  std::int64_t transactions_repeated = 0;
+  std::int64_t ambiguous = 0;
+};
+
+// Connects, and applies the schema's migrations. Everything happens on `loop`; `clock` outlives the
+// store and what it does. Errors: kUnavailable (no host that takes writes answers: says what is
+// wrong with each; try again), kDenied (login or privileges), kInvalid (no such database, tables of
+// another program, a schema newer than this program).
+//
+// Its calls wait for a connection and repeat themselves for settings.call_deadline at most. A call
+// whose coroutine is cancelled goes on to its end.
+Task<Result<std::unique_ptr<Store>>> open_postgres_store(
+    boost::asio::any_io_executor loop, Clock& clock, PostgresSettings settings,
+    std::shared_ptr<PostgresCounters> counters = std::make_shared<PostgresCounters>());
+
+}  // namespace provisioner

@@ -1,0 +1,35 @@
+// Runs: queueing, cancelling, looking up.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "store/postgres/transaction.hpp"
+
+namespace provisioner::postgres {
+
+Task<Result<Run>> enqueue(Transaction& tx, const NewRun& run, WhenBusy when_busy);
+Task<Status> set_waiting(Transaction& tx, const LeaderFence& fence, const RunId& id,
+                         const std::string& waiting_for);
+Task<Result<Run>> request_cancel(Transaction& tx, const RunId& id, Instant now);
+Task<Result<Run>> run(Transaction& tx, const RunId& id);
+Task<Result<std::vector<Run>>> runs(Transaction& tx, const RunFilter& filter);
+
+// Queues: the oldest run that may be claimed at `now`. The second holds it and its workspace, and
+// passes over those that others hold.
+Transaction::Answer ask_claimable(Transaction& tx, Instant now);
+Transaction::Answer lock_claimable(Transaction& tx, Instant now);
+
+// Queue. The second asks for the run that waits in the slot of `id`'s workspace.
+Transaction::Answer ask_run(Transaction& tx, const RunId& id);
+Transaction::Answer ask_queued_beside(Transaction& tx, const RunId& id);
+
+std::optional<Run> one_run(const Rows& rows);
+
+// Queues: holds the workspace of a run, as lock_workspace(), for read_workspace().
+Transaction::Answer lock_workspace_of(Transaction& tx, const RunId& id);
+
+// Queues: writes what an attempt or its end changes in a run: everything from `status` on.
+void save_run(Transaction& tx, const Run& run);
+
+}  // namespace provisioner::postgres

@@ -1,0 +1,219 @@
+#include "store/run_rules.hpp"
+
+#include <fmt/format.h>
+#include <sodium/crypto_hash_sha256.h>
+
+#include <array>
+#include <utility>
+
+#include "base/text.hpp"
+#include "model/transitions.hpp"
+
+namespace provisioner {
+
+Run as_queued(const NewRun& wanted) {
+  Run run;
+  run.id = wanted.id;
+  run.workspace = wanted.workspace;
+  run.operation = wanted.operation;
+  run.mode = wanted.mode;
+  run.trigger = wanted.trigger;
+  run.scheduled_for = wanted.scheduled_for;
+  run.requested_by = wanted.requested_by;
+  run.definition = wanted.definition;
+  run.not_before = wanted.not_before;
+  run.waiting_for = wanted.waiting_for;
+  run.upgrade = wanted.upgrade;
+  run.confirmed = wanted.confirmed;
+  run.created_at = wanted.created_at;
+  return run;
+}
+
+Error no_such_run(const RunId& id) {
+  return {ErrorKind::kNotFound, fmt::format("there is no run {}", id.value)};
+}
+
+Error unknown_bundle(const NewRun& run) {
+  return {ErrorKind::kInvalid, fmt::format("bundle {} of workspace {} is not in the store",
+                                           run.definition.bundle.value, run.workspace.value)};
+}
+
+Error run_exists(const RunId& id) {
+  return {ErrorKind::kConflict, fmt::format("run {} exists already", id.value)};
+}
+
+Error slot_is_busy(const Run& with) {
+  return {ErrorKind::kConflict,
+          fmt::format("workspace {} is busy: {} run {} is {}", with.workspace.value,
+                      to_string(with.operation), with.id.value, to_string(with.status))};
+}
+
+Error not_queued(const Run& present) {
+  return {ErrorKind::kConflict,
+          fmt::format("run {} is {}, not queued", present.id.value, to_string(present.status))};
+}
+
+Run after_superseded(Run waiting, const RunId& by, Instant now) {
+  waiting.status = waiting.attempt == Attempt() ? RunStatus::kCancelled : RunStatus::kInterrupted;
+  waiting.error = fmt::format("superseded by run {}", by.value);
+  waiting.finished_at = now;
+  return waiting;
+}
+
+Result<Run> after_cancel_request(Run present, Instant now) {
+  if (is_final(present.status)) {
+    return fail(ErrorKind::kConflict, fmt::format("run {} has ended: it is {}", present.id.value,
+                                                  to_string(present.status)));
+  }
+  present.cancel_requested = true;
+  if (present.status == RunStatus::kQueued) {
+    present.status = RunStatus::kCancelled;
+    present.error = present.attempt == Attempt() ? "cancelled before it began"
+                                                 : "cancelled before it was resumed";
+    present.finished_at = now;
+  }
+  return present;
+}
+
+Workspace after_waiting_run(const Workspace& before, const Run& ended, Instant now) {
+  if (ended.attempt == Attempt()) return before;
+  return ended.status == RunStatus::kCancelled
+             ? after_finish(before, ended, {.status = ended.status, .error = ended.error}, now)
+             : after_abandoned_run(before, ended, ended.error, now);
+}
+
+std::string hash_of(const ClaimId& claim) {
+  std::array<unsigned char, crypto_hash_sha256_BYTES> hash{};
+  crypto_hash_sha256(hash.data(), reinterpret_cast<const unsigned char*>(claim.value.data()),
+                     claim.value.size());
+  return to_hex(hash);
+}
+
+Run as_claimed(Run run, const ClaimRequest& request, Term term) {
+  run.attempt = run.attempt.next();
+  run.status = RunStatus::kRunning;
+  run.instance = request.instance;
+  run.term = term;
+  if (!run.started_at) run.started_at = request.now;
+  return run;
+}
+
+Error claim_has_ended(const AttemptRow& row) {
+  return {ErrorKind::kConflict, fmt::format("this claim's attempt {} of run {} has ended",
+                                            row.attempt.value, row.run.value)};
+}
+
+Status check_attempt_fence(const std::optional<StoredAttempt>& found, const AttemptFence& fence) {
+  if (!found || found->claim_hash != hash_of(fence.claim)) {
+    return fail(ErrorKind::kFenced,
+                fmt::format("attempt {} of run {} was not claimed by this claim",
+                            fence.attempt.value, fence.run.value));
+  }
+  if (found->row.status != RunStatus::kRunning) {
+    return fail(ErrorKind::kFenced,
+                fmt::format("attempt {} of run {} has ended: it is {}", fence.attempt.value,
+                            fence.run.value, to_string(found->row.status)));
+  }
+  return {};
+}
+
+Result<bool> check_registration(const AttemptRow& row, const ProcessIdentity& process) {
+  if (row.process == process) return false;
+  if (!row.process) return true;
+  return fail(ErrorKind::kConflict,
+              fmt::format("attempt {} of run {} was registered by guard {}", row.attempt.value,
+                          row.run.value, row.process->guard_pid));
+}
+
+Status check_result(const AttemptResult& result) {
+  if (is_final(result.status)) return {};
+  return fail(ErrorKind::kInvalid,
+              fmt::format("an attempt does not end as {}", to_string(result.status)));
+}
+
+bool has_ended_so(const std::optional<StoredAttempt>& found, const AttemptFence& fence,
+                  const AttemptResult& result) {
+  return found && found->claim_hash == hash_of(fence.claim) && found->row.status == result.status;
+}
+
+Status check_interruption(const std::optional<StoredAttempt>& found, const Interruption& observed) {
+  const Interruption& i = observed;
+  if (!found) {
+    return fail(ErrorKind::kNotFound,
+                fmt::format("run {} has no attempt {}", i.run.value, i.attempt.value));
+  }
+  if (found->row.status != RunStatus::kRunning) {
+    return fail(ErrorKind::kConflict,
+                fmt::format("attempt {} of run {} has ended: it is {}", i.attempt.value,
+                            i.run.value, to_string(found->row.status)));
+  }
+  if (found->row.heartbeat_seq != i.heartbeat_seq) {
+    return fail(ErrorKind::kConflict,
+                fmt::format("attempt {} of run {} is alive: heartbeat {}, not {}", i.attempt.value,
+                            i.run.value, found->row.heartbeat_seq, i.heartbeat_seq));
+  }
+  return {};
+}
+
+Run after_attempt(Run run, const AttemptResult& result, Instant now) {
+  run.status = result.status;
+  run.finished_at = now;
+  run.exit_code = result.exit_code;
+  run.error = result.error;
+  run.resources = result.resources;
+  return run;
+}
+
+AfterInterruptedAttempt after_interrupted_attempt(const Run& run, const Workspace& before,
+                                                  const std::optional<RunId>& newer,
+                                                  const std::string& reason,
+                                                  const std::string& hold, Instant now) {
+  AfterInterruptedAttempt after{.run = run, .workspace = before, .outcome = {}};
+  AfterInterruption next = after_interruption(run);
+  if (next.status == RunStatus::kQueued && newer) {
+    // The slot has room for one queued run: what was asked for later wins.
+    next = {RunStatus::kInterrupted, fmt::format("superseded by run {}", newer->value)};
+  }
+  if (!hold.empty()) {
+    if (next.status == RunStatus::kQueued) next = {RunStatus::kInterrupted, hold};
+    after.workspace.held = true;
+    after.workspace.hold_until.reset();
+    after.workspace.hold_reason = hold;
+    after.outdates_plans = true;
+  }
+  after.outcome = {
+      .run_status = next.status,
+      .sentence = fmt::format(
+          "attempt {} was interrupted ({}): {}", run.attempt.value, reason,
+          next.status == RunStatus::kQueued ? next.reason : "not resumed, " + next.reason)};
+  Run& r = after.run;
+  r.status = next.status;
+  if (next.status != RunStatus::kQueued) {
+    r.finished_at = now;
+    r.error = after.outcome.sentence;
+    after.workspace =
+        next.status == RunStatus::kCancelled
+            ? after_finish(after.workspace, r, {.status = next.status, .error = r.error}, now)
+            : after_abandoned_run(after.workspace, r, r.error, now);
+  }
+  return after;
+}
+
+Status check_log_offset(const AttemptFence& fence, std::int64_t offset, std::int64_t end) {
+  if (offset >= 0 && offset <= end) return {};
+  return fail(ErrorKind::kInvalid,
+              fmt::format("the log of attempt {} of run {} ends at byte {}: send it from there, "
+                          "not from {}",
+                          fence.attempt.value, fence.run.value, end, offset));
+}
+
+bool cut_read_part(LogChunk& chunk, Attempt attempt, std::int64_t offset) {
+  if (chunk.attempt != attempt || chunk.offset >= offset) return true;
+  const auto known = static_cast<std::size_t>(offset - chunk.offset);
+  if (known >= chunk.text.size()) return false;
+  chunk.text.erase(0, known);
+  chunk.offset = offset;
+  return true;
+}
+
+}  // namespace provisioner
