@@ -50,7 +50,8 @@ TEST_P(StoreContract, AHeartbeatSinceTheObservationWins) {
 TEST_P(StoreContract, I1_ARegistrationSinceTheObservationWins) {
   given_workspace();
   const ClaimedRun running = given_running();
-  must(await(store().register_attempt(running.fence, process())));
+  const ProcessIdentity process{.boot_id = "boot", .guard_pid = 42};
+  must(await(store().register_attempt(running.fence, process)));
   EXPECT_EQ(
       outcome(await(store().interrupt_attempt(std::nullopt, interruption(running.fence, 0), now_))),
       "conflict");
