@@ -122,8 +122,9 @@ Task<Result<Run>> request_cancel(Transaction& tx, const RunId& id, Instant now) 
 }
 
 Task<Result<Run>> run(Transaction& tx, const RunId& id) {
-  if (auto found = one_run(co_await tx.rows(ask_run(tx, id)))) co_return *std::move(found);
-  co_return std::unexpected(no_such_run(id));
+  const Rows rows = co_await tx.rows(ask_run(tx, id));
+  if (rows.empty()) co_return std::unexpected(no_such_run(id));
+  co_return read_run(rows[0]).run;
 }
 
 Task<Result<std::vector<Run>>> runs(Transaction& tx, const RunFilter& filter) {

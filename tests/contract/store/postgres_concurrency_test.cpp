@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <functional>
@@ -31,14 +32,15 @@ class Instance {
   T await(Task<T> task) {
     return testing::run_task(loop_, std::move(task));
   }
-  // The round trips that `task` takes.
+  // Notes the round trips that `task` takes. Notifications that are on their way at the same time
+  // may add some of their own, so the least of several tries counts.
   template <typename T>
-  std::int64_t round_trips(Task<T> task) {
+  T count(std::int64_t& least, Task<T> task) {
     const std::int64_t before = counters().round_trips;
-    must(await(std::move(task)));
-    return counters().round_trips - before;
+    T answer = await(std::move(task));
+    least = std::min(least, counters().round_trips - before);
+    return answer;
   }
-
   // All at the same time.
   void await_all(std::vector<Task<>> tasks) {
     std::size_t left = tasks.size();
@@ -342,21 +344,26 @@ TEST_F(TwoInstances, ALogOfManyChunksIsReadToItsEnd) {
 }
 
 TEST_F(TwoInstances, WhatARunnerDoesOftenIsOneRoundTrip) {
-  const ClaimedRun running = given_running();
+  given_workspace("shop");
   Store& store = one_.store();
-  must(one_.await(store.heartbeat(running.fence, now_)));  // prepares the statement
-  EXPECT_EQ(one_.round_trips(store.heartbeat(running.fence, now_)), 1);
-  EXPECT_EQ(one_.round_trips(store.append_log(running.fence, 0, "a line\n")), 1);
-  EXPECT_EQ(one_.round_trips(store.claim_next(one_.claim_request(now_))), 1) << "of an empty queue";
-  must(one_.await(store.lock_state(shop(), running.fence, lock("one"))));
-  EXPECT_EQ(
-      one_.round_trips(store.write_state(shop(), running.fence, "one", meta(1), "body", "", now_)),
-      2);
-  EXPECT_EQ(one_.round_trips(
-                store.finish_attempt(running.fence, {.status = RunStatus::kSucceeded}, now_)),
-            2);
-  given_queued("shop");
-  EXPECT_EQ(one_.round_trips(store.claim_next(one_.claim_request(now_))), 3);
+  std::int64_t claim = 100, heartbeat = 100, log = 100, state = 100, end = 100, empty = 100;
+  for (int i = 1; i <= 5; ++i) {
+    given_queued("shop");
+    const auto claimed = one_.count(claim, store.claim_next(one_.claim_request(now_)));
+    const AttemptFence fence = claimed->value().fence;
+    must(one_.count(heartbeat, store.heartbeat(fence, now_)));
+    must(one_.count(log, store.append_log(fence, 0, "a line\n")));
+    must(one_.await(store.lock_state(shop(), fence, lock("one"))));
+    must(one_.count(state, store.write_state(shop(), fence, "one", meta(i), "body", "", now_)));
+    must(one_.count(end, store.finish_attempt(fence, {.status = RunStatus::kSucceeded}, now_)));
+    must(one_.count(empty, store.claim_next(one_.claim_request(now_))));
+  }
+  EXPECT_EQ(heartbeat, 1);
+  EXPECT_EQ(log, 1);
+  EXPECT_EQ(empty, 1) << "a look into an empty queue";
+  EXPECT_EQ(state, 2);
+  EXPECT_EQ(end, 2);
+  EXPECT_EQ(claim, 3);
 }
 
 }  // namespace

@@ -325,10 +325,15 @@ TEST_F(Postgres, ADecisionCostsTwoRoundTrips) {
   const auto store = must(open());
   given_workspace(*store);
   const LeaderFence fence = must(claim(*store)).fence;
-  const PlanCommit decision = plan(*store);
-  const auto before = open_.counters().round_trips;
-  must(await(store->commit_plan(fence, decision, later())));
-  EXPECT_EQ(open_.counters().round_trips - before, 2);
+  // Notifications that are on their way at the same time may add some of their own.
+  std::int64_t least = 100;
+  for (int i = 0; i < 5; ++i) {
+    const PlanCommit decision = plan(*store);
+    const auto before = open_.counters().round_trips;
+    must(await(store->commit_plan(fence, decision, later())));
+    least = std::min(least, open_.counters().round_trips - before);
+  }
+  EXPECT_EQ(least, 2);
 }
 
 TEST_F(Postgres, CallsWaitForAConnectionAndAllGetOne) {

@@ -82,7 +82,8 @@ TEST(Schedule, AnOutageOverSeveralOccurrencesIsOneRunAndEachOccurrenceIsInTheLed
   installation.add_workspace(
       "shop", {{"deploy_schedule", "*/2 * * * *"}, {"destroy_schedule", "1-59/2 * * * *"}});
   installation.start();
-  ASSERT_TRUE(eventually(30s, [&] { return !installation.runs("shop").empty(); }))
+  // In an odd minute nothing is deployed that could be destroyed: it begins with the next one.
+  ASSERT_TRUE(eventually(120s, [&] { return !installation.runs("shop").empty(); }))
       << installation.log();
   installation.wait_for_end(installation.runs("shop")[0]["id"]);
   installation.stop_daemon();
