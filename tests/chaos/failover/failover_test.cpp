@@ -34,8 +34,9 @@ class Failover : public ::testing::Test {
     recorder_ = new Recorder(*cluster_);
     cluster_->start_all();
     ASSERT_GE(cluster_->await_leader(0, kPatience), 0);
-    ASSERT_TRUE(eventually(
-        kPatience, [] { return cluster_->sql("SELECT 1 FROM workspace_states").size() == 5; }));
+    ASSERT_TRUE(eventually(kPatience, [] {
+      return cluster_->sql("SELECT 1 FROM workspace_states").size() == 7;
+    })) << logs();
   }
   static void TearDownTestSuite() {
     delete recorder_;
@@ -84,6 +85,9 @@ class Failover : public ::testing::Test {
     ASSERT_TRUE(eventually(kPatience, [&] { return recorder_->ended_runs() >= before + 3; }))
         << logs();
   }
+
+  std::string begun_deploy(const std::string& workspace);
+  Json ended(const std::string& run);
 
   static Cluster* cluster_;
   static Recorder* recorder_;
@@ -200,6 +204,187 @@ TEST_F(Failover, TheElectionsKeyIsDeletedByHand) {
                                     "--sort-by", "CREATE", "--limit", "1"});
       cluster_->etcd().etcdctl({"del", out.substr(0, out.find('\n'))});
     });
+  }
+}
+
+// The run of a deploy that has begun its work.
+std::string Failover::begun_deploy(const std::string& workspace) {
+  std::string run;
+  EXPECT_TRUE(eventually(kPatience, [&] {
+    const auto answer = cluster_->ask(leader_, "POST",
+                                      fmt::format("/api/v1/workspaces/{}/deploy", workspace), "{}");
+    if (answer.status == 202) run = Json::parse(answer.body)["id"];
+    return !run.empty();
+  }));
+  EXPECT_TRUE(eventually(kPatience, [&] { return recorder_->has_begun(run); })) << logs();
+  return run;
+}
+
+Json Failover::ended(const std::string& run) {
+  Json seen;
+  EXPECT_TRUE(eventually(2 * kPatience,
+                         [&] {
+                           const auto answer = cluster_->ask(leader_, "GET", "/api/v1/runs/" + run);
+                           if (answer.status == 200) seen = Json::parse(answer.body);
+                           return seen.is_object() && seen["status"] != "queued" &&
+                                  seen["status"] != "running";
+                         }))
+      << seen << logs();
+  return seen;
+}
+
+TEST_F(Failover, ARunnerIsKilled) {
+  runners_were_killed_ = true;
+  for (int i = 0; i < rounds(); ++i) {
+    const std::string run = begun_deploy("slow");
+    for (const pid_t runner : cluster_->processes_of(run, "provisioner-runner")) {
+      kill(runner, SIGKILL);
+    }
+    const Json end = ended(run);
+    EXPECT_EQ(end["status"], "succeeded") << end << logs();
+    EXPECT_EQ(end["attempt"], 2) << end;
+  }
+}
+
+TEST_F(Failover, ARunnerAndItsDaemonAreKilledTogether) {
+  runners_were_killed_ = true;
+  for (int i = 0; i < rounds(); ++i) {
+    const std::string run = begun_deploy("slow");
+    leads_anew_after([&](int leader) {
+      cluster_->kill_daemon(leader);
+      for (const pid_t runner : cluster_->processes_of(run, "provisioner-runner")) {
+        kill(runner, SIGKILL);
+      }
+    });
+    const Json end = ended(run);
+    EXPECT_EQ(end["status"], "succeeded") << end << logs();
+    EXPECT_EQ(end["attempt"], 2) << end;
+  }
+}
+
+TEST_F(Failover, PostgresIsAwayForHalfAMinuteDuringAnApply) {
+  const std::string run = begun_deploy("long");
+  const auto back = std::chrono::steady_clock::now() + 30s;
+  cluster_->postgres().stop();
+  for (int i = 0; i < Cluster::kSize; ++i) {
+    const auto answer = cluster_->ask(i, "GET", "/api/v1/workspaces", "", 30s);
+    EXPECT_EQ(answer.status, 503) << answer.body;
+    EXPECT_TRUE(answer.headers.contains("Retry-After"));
+    EXPECT_EQ(cluster_->ask(i, "GET", "/health").status, 200);
+  }
+  std::this_thread::sleep_until(back);
+  cluster_->postgres().start();
+  ASSERT_GE(leader_ = cluster_->await_leader(0, kPatience), 0) << logs();
+  const Json end = ended(run);
+  EXPECT_EQ(end["status"], "succeeded") << end << logs();
+  EXPECT_EQ(end["attempt"], 1) << end;
+  work_goes_on();
+}
+
+TEST_F(Failover, ALongApplySeesThreeLeadersAndARollingRestartAndSucceedsAtOnce) {
+  const std::string run = begun_deploy("long");
+  for (int i = 0; i < 3; ++i) {
+    leads_anew_after([&](int leader) { cluster_->kill_daemon(leader); });
+  }
+  for (int i = 0; i < Cluster::kSize; ++i) {
+    EXPECT_EQ(cluster_->stop(i), 0) << logs();
+    cluster_->start(i);
+  }
+  ASSERT_GE(leader_ = cluster_->await_leader(0, kPatience), 0) << logs();
+  const Json before = Json::parse(cluster_->ask(leader_, "GET", "/api/v1/runs/" + run).body);
+  EXPECT_EQ(before["status"], "running") << "it must still be at work for this to prove anything";
+  const Json end = ended(run);
+  EXPECT_EQ(end["status"], "succeeded") << end << logs();
+  EXPECT_EQ(end["attempt"], 1) << end;
+}
+
+// A row that somebody holds, until told otherwise.
+class HeldRow {
+ public:
+  HeldRow(Cluster& cluster, std::string workspace, std::string name)
+      : cluster_(cluster), name_(std::move(name)), session_([this, workspace] {
+          try {
+            cluster_.sql(
+                fmt::format("BEGIN; SELECT 1 FROM workspace_states WHERE name = '{}' FOR "
+                            "UPDATE; SELECT pg_sleep(120) AS {}; ROLLBACK",
+                            workspace, name_));
+          } catch (const std::runtime_error&) {
+          }  // ended by free()
+        }) {}
+  ~HeldRow() { free(); }
+
+  bool is_there() {
+    return !cluster_
+                .sql(fmt::format("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%AS {};%' AND "
+                                 "pid <> pg_backend_pid()",
+                                 name_))
+                .empty();
+  }
+  bool is_held() {
+    return !cluster_
+                .sql(fmt::format("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%AS {};%' AND "
+                                 "pid <> pg_backend_pid() AND wait_event = 'PgSleep'",
+                                 name_))
+                .empty();
+  }
+  void free() {
+    if (!session_.joinable()) return;
+    cluster_.sql(
+        fmt::format("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE "
+                    "'%AS {};%' AND pid <> pg_backend_pid()",
+                    name_));
+    session_.join();
+  }
+
+ private:
+  Cluster& cluster_;
+  std::string name_;
+  std::jthread session_;
+};
+
+// Of the sessions of `daemon`, how many wait for a lock.
+int waiting(Cluster& cluster, int daemon) {
+  return std::stoi(
+      cluster
+          .sql(fmt::format("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE "
+                           "'provisioner {}%' AND wait_event_type = 'Lock'",
+                           cluster.name(daemon)))
+          .at(0));
+}
+
+// I2: what the old leader sent before its pause is done after the new one has claimed its term.
+TEST_F(Failover, AWriteThatArrivesAfterTheNextTermIsRefusedAndLogged) {
+  for (int i = 0; i < rounds(); ++i) {
+    const int old = leader_;
+    const int other = (old + 1) % Cluster::kSize;
+    // The row passes from the first holder to the command, then to the second: the leader finds the
+    // run, and its claim of it has to wait.
+    HeldRow first(*cluster_, "slow", "first_holder");
+    ASSERT_TRUE(eventually(kPatience, [&] { return first.is_held(); }));
+    http::Response answer;
+    std::jthread command([&] {
+      answer = cluster_->ask(other, "POST", "/api/v1/workspaces/slow/deploy", "{}", 30s);
+    });
+    ASSERT_TRUE(eventually(kPatience, [&] { return waiting(*cluster_, other) > 0; }));
+    HeldRow second(*cluster_, "slow", "second_holder");
+    ASSERT_TRUE(eventually(kPatience, [&] { return second.is_there(); }));
+    first.free();
+    command.join();
+    ASSERT_EQ(answer.status, 202) << answer.body << logs();
+    const std::string run = Json::parse(answer.body)["id"];
+    ASSERT_TRUE(eventually(kPatience, [&] { return waiting(*cluster_, old) > 0; })) << logs();
+    const std::int64_t term = cluster_->term();
+    const std::size_t said = cluster_->log(old).size();
+    leads_anew_after([&](int leader) { cluster_->pause(leader); });
+    second.free();
+    cluster_->resume(old);
+    const std::string refusal = fmt::format("term {} is not current", term);
+    EXPECT_TRUE(eventually(
+        kPatience, [&] { return cluster_->log(old).find(refusal, said) != std::string::npos; }))
+        << refusal << logs();
+    const Json end = ended(run);
+    EXPECT_EQ(end["status"], "succeeded") << end << logs();
+    EXPECT_GT(end["term"], term) << end;
   }
 }
 

@@ -24,11 +24,12 @@ class Recorder {
   // Waits until everything accepted has ended.
   void end_work();
 
+  bool has_begun(const std::string& run) const;
   // How many runs have ended so far; work goes on where this grows.
   int ended_runs();
 
-  // What is wrong; "" = nothing. Of an installation at rest. Runs need their first attempt only,
-  // unless `runners_were_killed`.
+  // What is wrong; "" = nothing. Of an installation at rest. An attempt that had begun its
+  // work is the last one, unless `runners_were_killed`.
   std::string judge(bool runners_were_killed = false);
 
  private:
