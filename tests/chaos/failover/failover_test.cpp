@@ -68,16 +68,20 @@ class Failover : public ::testing::Test {
 
   // Another term than the one before `fault`, of whomever; and the work goes on under it.
   template <typename Fault>
-  void leads_anew_after(Fault fault, std::chrono::milliseconds within = kPatience) {
+  void leads_anew_after(Fault fault) {
+    changes_leader(fault);
+    work_goes_on();
+  }
+  template <typename Fault>
+  void changes_leader(Fault fault) {
     const std::int64_t before = cluster_->term();
     const auto begun = std::chrono::steady_clock::now();
     fault(leader_);
-    leader_ = cluster_->await_leader(before, within);
+    leader_ = cluster_->await_leader(before, kPatience);
     const auto took = std::chrono::steady_clock::now() - begun;
     ASSERT_GE(leader_, 0) << "nobody leads" << logs();
     fmt::print("  term {} after {} ms\n", cluster_->term(),
                std::chrono::duration_cast<std::chrono::milliseconds>(took).count());
-    work_goes_on();
   }
 
   static void work_goes_on() {
@@ -189,7 +193,7 @@ TEST_F(Failover, TheLeaseIsRevokedByHand) {
     leads_anew_after([&](int) {
       const Json key = Json::parse(
           cluster_->etcd().etcdctl({"get", "--prefix", "/provisioner/election/", "--sort-by",
-                                    "CREATE", "--limit", "1", "-w", "json"}));
+                                    "CREATE", "--order", "ASCEND", "--limit", "1", "-w", "json"}));
       cluster_->etcd().etcdctl(
           {"lease", "revoke", fmt::format("{:x}", key["kvs"][0]["lease"].get<std::int64_t>())});
     });
@@ -201,7 +205,7 @@ TEST_F(Failover, TheElectionsKeyIsDeletedByHand) {
     leads_anew_after([&](int) {
       const std::string out =
           cluster_->etcd().etcdctl({"get", "--prefix", "/provisioner/election/", "--keys-only",
-                                    "--sort-by", "CREATE", "--limit", "1"});
+                                    "--sort-by", "CREATE", "--order", "ASCEND", "--limit", "1"});
       cluster_->etcd().etcdctl({"del", out.substr(0, out.find('\n'))});
     });
   }
@@ -313,44 +317,37 @@ class HeldRow {
         }) {}
   ~HeldRow() { free(); }
 
-  bool is_there() {
-    return !cluster_
-                .sql(fmt::format("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%AS {};%' AND "
-                                 "pid <> pg_backend_pid()",
-                                 name_))
-                .empty();
-  }
-  bool is_held() {
-    return !cluster_
-                .sql(fmt::format("SELECT 1 FROM pg_stat_activity WHERE query LIKE '%AS {};%' AND "
-                                 "pid <> pg_backend_pid() AND wait_event = 'PgSleep'",
-                                 name_))
-                .empty();
+  bool is_held() { return any("pid IN ({}) AND wait_event = 'PgSleep'"); }
+  bool waits() { return any("pid IN ({}) AND wait_event_type = 'Lock'"); }
+  // Whether a statement that names `who` waits for this one.
+  bool keeps(std::string_view who) {
+    return any(fmt::format("pg_blocking_pids(pid) && ARRAY({{}}) AND query LIKE '%{}%'", who));
   }
   void free() {
     if (!session_.joinable()) return;
-    cluster_.sql(
-        fmt::format("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE "
-                    "'%AS {};%' AND pid <> pg_backend_pid()",
-                    name_));
+    cluster_.sql(fmt::format(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid IN ({})", me()));
     session_.join();
   }
 
  private:
+  std::string me() const {
+    return fmt::format(
+        "SELECT pid FROM pg_stat_activity WHERE query LIKE '%AS {};%' AND pid <> "
+        "pg_backend_pid()",
+        name_);
+  }
+  bool any(const std::string& condition) {
+    return !cluster_
+                .sql("SELECT 1 FROM pg_stat_activity WHERE " +
+                     fmt::format(fmt::runtime(condition), me()))
+                .empty();
+  }
+
   Cluster& cluster_;
   std::string name_;
   std::jthread session_;
 };
-
-// Of the sessions of `daemon`, how many wait for a lock.
-int waiting(Cluster& cluster, int daemon) {
-  return std::stoi(
-      cluster
-          .sql(fmt::format("SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE "
-                           "'provisioner {}%' AND wait_event_type = 'Lock'",
-                           cluster.name(daemon)))
-          .at(0));
-}
 
 // I2: what the old leader sent before its pause is done after the new one has claimed its term.
 TEST_F(Failover, AWriteThatArrivesAfterTheNextTermIsRefusedAndLogged) {
@@ -365,17 +362,19 @@ TEST_F(Failover, AWriteThatArrivesAfterTheNextTermIsRefusedAndLogged) {
     std::jthread command([&] {
       answer = cluster_->ask(other, "POST", "/api/v1/workspaces/slow/deploy", "{}", 30s);
     });
-    ASSERT_TRUE(eventually(kPatience, [&] { return waiting(*cluster_, other) > 0; }));
+    ASSERT_TRUE(eventually(kPatience, [&] { return first.keeps("workspace"); }));
     HeldRow second(*cluster_, "slow", "second_holder");
-    ASSERT_TRUE(eventually(kPatience, [&] { return second.is_there(); }));
+    ASSERT_TRUE(eventually(kPatience, [&] { return second.waits(); }));
     first.free();
     command.join();
-    ASSERT_EQ(answer.status, 202) << answer.body << logs();
+    ASSERT_EQ(answer.status, 202) << answer.body;
     const std::string run = Json::parse(answer.body)["id"];
-    ASSERT_TRUE(eventually(kPatience, [&] { return waiting(*cluster_, old) > 0; })) << logs();
+    ASSERT_TRUE(eventually(kPatience, [&] {
+      return second.is_held() && second.keeps("workspace");
+    })) << logs();
     const std::int64_t term = cluster_->term();
     const std::size_t said = cluster_->log(old).size();
-    leads_anew_after([&](int leader) { cluster_->pause(leader); });
+    changes_leader([&](int leader) { cluster_->pause(leader); });
     second.free();
     cluster_->resume(old);
     const std::string refusal = fmt::format("term {} is not current", term);
