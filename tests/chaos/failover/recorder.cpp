@@ -148,10 +148,19 @@ void Recorder::judge_runs(bool runners_were_killed, std::string& wrong) {
     for (const auto& row : cluster_.sql(fmt::format(
              "SELECT id || ' ' || workspace || ' ' || status || ' attempt ' || attempt || ' ' || "
              "error FROM runs WHERE seq > {} AND (status = 'failed' OR EXISTS (SELECT 1 FROM "
-             "run_attempts a WHERE a.run = id AND a.attempt < runs.attempt AND a.registered))",
+             "run_attempts a WHERE a.run = id AND a.attempt < runs.attempt AND a.error NOT LIKE "
+             "'%before its runner had registered%'))",
              since_))) {
       wrong += fmt::format("not at the first attempt: {}\n", row);
     }
+  }
+  // I2, as far as runs show it.
+  for (const auto& row : cluster_.sql(
+           "SELECT old.run || ' claimed with term ' || old.term || ' after term ' || next.term "
+           "FROM "
+           "run_attempts old JOIN run_attempts next ON old.term < next.term AND old.started_at > "
+           "next.started_at")) {
+    wrong += row + "\n";
   }
   since_ = cluster_.sql("SELECT coalesce(max(seq), 0) FROM runs").at(0);
 }
