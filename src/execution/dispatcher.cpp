@@ -96,11 +96,14 @@ Task<bool> Dispatcher::claim_one() {
   const Supervisor::ClaimInHand in_hand(supervisor_);
   auto claimed = co_await claim(fence);
   if (!claimed) {
-    // A stale fence only means that another leads now; it is not worth a line.
-    if (!store_away_ && claimed.error().kind != ErrorKind::kFenced) {
+    const bool is_refused = claimed.error().kind == ErrorKind::kFenced;
+    if (is_refused) {
+      // Another leads now, and claims the run. Rare: mostly this one knows before it asks.
+      parts_.log.info("a claim was refused: " + claimed.error().message);
+    } else if (!store_away_) {
       parts_.log.warning("cannot claim runs: " + claimed.error().message);
     }
-    store_away_ = claimed.error().kind != ErrorKind::kFenced;
+    store_away_ = !is_refused;
     co_return false;
   }
   store_away_ = false;

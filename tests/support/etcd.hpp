@@ -63,7 +63,8 @@ class EtcdCluster {
   void await_answers();
 
   Options options_;
-  TempDirectory directory_;
+  // etcd syncs each of its writes, and a lease ends while a busy disk takes its time.
+  TempDirectory directory_{quick_directory()};
   std::optional<Authority> authority_;
   http::TlsSettings tls_;
   std::vector<Member> members_;

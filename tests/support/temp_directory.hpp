@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdlib.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
@@ -14,8 +15,9 @@ namespace provisioner::testing {
 
 class TempDirectory {
  public:
-  TempDirectory() {
-    std::string name = (std::filesystem::temp_directory_path() / "provisioner-XXXXXX").string();
+  TempDirectory() : TempDirectory(std::filesystem::temp_directory_path()) {}
+  explicit TempDirectory(const std::filesystem::path& above) {
+    std::string name = (above / "provisioner-XXXXXX").string();
     if (mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp failed");
     path_ = name;
   }
@@ -32,6 +34,11 @@ class TempDirectory {
  private:
   std::filesystem::path path_;
 };
+
+// For what must be quick on a machine whose disk is busy; in memory where that is possible.
+inline std::filesystem::path quick_directory() {
+  return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : std::filesystem::temp_directory_path();
+}
 
 // Makes the directories above it, too.
 inline void write_file(const std::filesystem::path& file, std::string_view text) {

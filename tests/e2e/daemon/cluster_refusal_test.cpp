@@ -1,0 +1,89 @@
+// What is wrong with the settings of an instance among others: said at the start, or waited for.
+#include <gtest/gtest.h>
+
+#include "tests/support/daemon.hpp"
+#include "tests/support/etcd.hpp"
+#include "tests/support/eventually.hpp"
+#include "tests/support/postgres.hpp"
+
+namespace provisioner::testing {
+namespace {
+
+using namespace std::chrono_literals;
+
+class AnInstanceAmongOthers : public ::testing::Test {
+ protected:
+  // With PostgreSQL as its store, which elects, too.
+  void join(Installation& installation) {
+    auto& environment = installation.environment;
+    environment["DATABASE_HOST"] = PostgresServer::kHost;
+    environment["DATABASE_PORT"] = std::to_string(PostgresServer::shared().port());
+    environment["DATABASE_NAME"] = database_;
+    environment["DATABASE_USER"] = PostgresServer::kUser;
+    environment["DATABASE_PASSWORD"] = PostgresServer::kPassword;
+    environment["INSTANCE_ID"] = "a";
+  }
+  static bool says(const Installation& installation, std::string_view text) {
+    return eventually(60s, [&] { return installation.log().find(text) != std::string::npos; });
+  }
+
+  std::string database_ = PostgresServer::shared().take_database();
+  Installation installation_;
+};
+
+TEST_F(AnInstanceAmongOthers, HasTimeForThreeRenewalsInItsTtl) {
+  join(installation_);
+  installation_.environment["PROVISIONER_ELECTION_TTL"] = "2s";
+  installation_.environment["PROVISIONER_ELECTION_RENEW"] = "1s";
+  const Finished refused = installation_.command({"serve"});
+  EXPECT_EQ(refused.code, 2) << refused.err;
+  EXPECT_NE(refused.err.find("election.renew"), std::string::npos) << refused.err;
+}
+
+TEST_F(AnInstanceAmongOthers, EndsWithPostgresWordsWhenThePasswordIsWrong) {
+  join(installation_);
+  installation_.environment["DATABASE_PASSWORD"] = "another";
+  const Finished refused = installation_.command({"serve"});
+  EXPECT_NE(refused.code, 0);
+  EXPECT_NE(refused.err.find("password authentication failed"), std::string::npos) << refused.err;
+}
+
+TEST_F(AnInstanceAmongOthers, EndsWhenAnotherWithItsIdLives) {
+  join(installation_);
+  installation_.start();
+  Installation second;
+  join(second);
+  const Finished refused = second.command({"serve"});
+  EXPECT_EQ(refused.code, 4) << refused.err;
+  EXPECT_NE(refused.err.find("another live instance has the id a"), std::string::npos)
+      << refused.err;
+  EXPECT_EQ(installation_.command({"cluster", "status"}).code, 0) << "the first was not disturbed";
+}
+
+TEST_F(AnInstanceAmongOthers, WaitsForPostgresAndIsNotReadyMeanwhile) {
+  join(installation_);
+  PostgresServer::shared().stop();
+  installation_.launch();
+  EXPECT_TRUE(says(installation_, "not ready, trying again")) << installation_.log();
+  const Finished status = installation_.command({"cluster", "status"});
+  EXPECT_NE(status.code, 0);
+  EXPECT_NE(status.err.find("opening the store"), std::string::npos) << status.err;
+  PostgresServer::shared().start();
+  EXPECT_TRUE(says(installation_, "leading with term")) << installation_.log();
+}
+
+// It serves all the same: what it reads and accepts needs no leader.
+TEST_F(AnInstanceAmongOthers, TriesOnWhenEtcdIsAwayAndLeadsWhenItIsBack) {
+  EtcdCluster etcd(EtcdCluster::Options{.members = 1});
+  join(installation_);
+  installation_.environment["ETCD_ENDPOINTS"] = etcd.urls();
+  etcd.kill(0);
+  installation_.launch();
+  EXPECT_TRUE(says(installation_, "not leading: campaigning")) << installation_.log();
+  EXPECT_EQ(installation_.command({"cluster", "status"}).code, 0);
+  etcd.start(0);
+  EXPECT_TRUE(says(installation_, "leading with term")) << installation_.log();
+}
+
+}  // namespace
+}  // namespace provisioner::testing

@@ -1,0 +1,32 @@
+// A network that can be cut: between clients and a server of 127.0.0.1.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <memory>
+
+namespace provisioner::testing {
+
+// Forwards TCP connections to `server_port`. While it is cut nothing passes in either direction,
+// and nobody is told: connections stay open, new ones are taken, as behind a switch that lost its
+// power. What was under way then arrives after the heal. Runs on `loop`, which another thread may
+// turn; thread-safe.
+class Relay {
+ public:
+  Relay(boost::asio::io_context& loop, std::uint16_t server_port);
+  ~Relay();
+  Relay(const Relay&) = delete;
+  Relay& operator=(const Relay&) = delete;
+
+  std::uint16_t port() const { return port_; }
+  void cut();
+  void heal();
+
+ private:
+  struct State;
+  struct Line;
+  std::shared_ptr<State> state_;
+  std::uint16_t port_;
+};
+
+}  // namespace provisioner::testing
