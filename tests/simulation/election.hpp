@@ -77,6 +77,11 @@ class SimulatedElection final : public Election {
   Task<Result<BootInstant>> campaign() override;
   Task<Result<BootInstant>> renew() override;
   Task<> resign() override;
+  // Nothing in the simulation asks: views decide nothing, and a session of the dead ends by its ttl.
+  Task<Result<ElectionView>> observe() override { co_return ElectionView{}; }
+  Task<Status> release(std::string) override {
+    co_return fail(ErrorKind::kUnavailable, "nobody releases for the dead here");
+  }
   ElectionTiming timing() const override { return parts_.timing; }
   std::string describe() const override { return "simulated"; }
 

@@ -130,7 +130,7 @@ void Instance::kill() {
 
 void Instance::begin_to_stop() {
   if (!life_) return;
-  life_->dispatcher.stop_claiming();
+  life_->dispatcher.set_claiming(false);
   life_->scheduler.stop();
   life_->leadership.stop();
   life_->runner_api.release_watchers();
