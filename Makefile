@@ -10,7 +10,7 @@ TOOLS_DIR := $(CURDIR)/build/tools
 # A tofu that `make deps` fetched is used only where the machine has neither tofu nor terraform.
 export PATH := $(PATH):$(TOOLS_DIR)
 
-.PHONY: help deps build run test test-fast bench fuzz lint format install clean
+.PHONY: help deps build run test test-fast bench fuzz simulate lint format install clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ bench: deps  ## measure, with a peer or the physical limit beside each figure
 
 fuzz: deps  ## fuzz every target for FUZZ_SECONDS (60) each
 	@tools/fuzz
+
+simulate: deps  ## simulate installations under faults for SIMULATE_MINUTES (10), fresh seeds each time
+	@tools/simulate --minutes $(or $(SIMULATE_MINUTES),10)
 
 lint: deps  ## clang-format and clang-tidy over everything
 	@tools/lint

@@ -57,7 +57,8 @@ Status Supervisor::watch(const RunId& run, Attempt attempt, const WorkspaceName&
 Task<bool> Supervisor::look() {
   // Guards that ended are noted before the store is asked: what they reported is then in its
   // answer.
-  std::vector<std::pair<Key, Guard>> ended;
+  using Ended = std::pair<Key, Guard>;
+  std::vector<Ended> ended;
   for (auto it = guards_.begin(); it != guards_.end();) {
     const bool exited = it->second.process->exited();
     if (exited) ended.emplace_back(it->first, std::move(it->second));
@@ -92,8 +93,16 @@ Task<bool> Supervisor::look() {
       parts_.log.debug("an attempt is running: " + verdict.reason, fields_of(row));
     }
     said_[key] = verdict.reason;
+    if (mine && !guards_.contains(key)) {
+      unguarded_.insert_or_assign(key, directory_of(row));
+    } else {
+      unguarded_.erase(key);
+    }
     if (verdict.action == AdoptionAction::kEnd || verdict.action == AdoptionAction::kEndUnproved) {
-      if (co_await end(row, verdict, lease_expired)) settled.push_back(key);
+      if (co_await end(row, verdict, lease_expired, fence)) {
+        settled.push_back(key);
+        unguarded_.erase(key);
+      }
     } else if (verdict.action == AdoptionAction::kWait && mine) {
       ++unwatched_;
     }
@@ -105,6 +114,13 @@ Task<bool> Supervisor::look() {
   std::erase_if(said_, has_ended);
   std::erase_if(patience_, has_ended);
   if (!ended.empty()) parts_.capacity_freed();
+  std::vector<runner::AttemptDirectory> left;
+  for (const auto& [key, directory] : unguarded_) {
+    const bool guarded =
+        guards_.contains(key) || std::ranges::find(ended, key, &Ended::first) != ended.end();
+    if (!guarded && has_ended(std::pair(key, 0))) left.push_back(directory);
+  }
+  std::erase_if(unguarded_, has_ended);
   for (auto& [key, guard] : ended) {
     if (std::ranges::find(running_, key) == running_.end()) {
       co_await tidy(guard.directory, guard.workspace);
@@ -112,6 +128,7 @@ Task<bool> Supervisor::look() {
       guards_.insert_or_assign(key, std::move(guard));  // the next look tries again
     }
   }
+  co_await sweep_orphans(std::move(left));
   co_return true;
 }
 
@@ -137,7 +154,8 @@ AdoptionVerdict Supervisor::judge_row(const AttemptRow& row, bool lease_expired)
   return judge(facts);
 }
 
-Task<bool> Supervisor::end(AttemptRow row, AdoptionVerdict verdict, bool lease_expired) {
+Task<bool> Supervisor::end(AttemptRow row, AdoptionVerdict verdict, bool lease_expired,
+                           std::optional<LeaderFence> fence) {
   if (verdict.action == AdoptionAction::kEnd) {
     if (row.process && !lease_expired && co_await is_stopping(row)) co_return false;
     const auto killed =
@@ -149,7 +167,7 @@ Task<bool> Supervisor::end(AttemptRow row, AdoptionVerdict verdict, bool lease_e
       if (!lease_expired) co_return false;
     }
   }
-  const auto interrupted = co_await interrupt(row, verdict);
+  const auto interrupted = co_await interrupt(row, verdict, fence);
   if (!interrupted) {
     // It moved on meanwhile, or the store is away: the next look decides anew.
     parts_.log.warning("could not end an attempt: " + interrupted.error().message, fields_of(row));
@@ -173,7 +191,9 @@ Task<bool> Supervisor::is_stopping(AttemptRow row) {
   co_return now < patience->second;
 }
 
-Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict) {
+// `fence` is the one that the verdict was reached with.
+Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict,
+                                   std::optional<LeaderFence> fence) {
   const auto directory = directory_of(row);
   Interruption interruption;
   interruption.run = row.run;
@@ -204,9 +224,13 @@ Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict) {
         (parts_.state_dir / "spool" / "kept").string());
   }
   interruption.recovered = std::move(left.states);
-  const auto outcome = co_await parts_.store.interrupt_attempt(
-      row.instance == parts_.me ? std::nullopt : parts_.current_fence(), interruption,
-      parts_.clock.now());
+  const bool mine = row.instance == parts_.me;
+  // Others' attempts are the leader's to end, and what an earlier one observed does not count.
+  if (!mine && (!fence || parts_.current_fence() != fence)) {
+    co_return fail(ErrorKind::kFenced, "this instance does not lead any more");
+  }
+  const auto outcome = co_await parts_.store.interrupt_attempt(mine ? std::nullopt : fence,
+                                                               interruption, parts_.clock.now());
   if (!outcome) co_return std::unexpected(outcome.error());
   parts_.log.warning(outcome->sentence, fields_of(row));
   parts_.interrupted(row, outcome->sentence);

@@ -84,9 +84,10 @@ class Supervisor {
 
   Task<bool> look();
   AdoptionVerdict judge_row(const AttemptRow& row, bool lease_expired);
-  Task<bool> end(AttemptRow row, AdoptionVerdict verdict, bool lease_expired);
+  Task<bool> end(AttemptRow row, AdoptionVerdict verdict, bool lease_expired,
+                 std::optional<LeaderFence> fence);
   Task<bool> is_stopping(AttemptRow row);
-  Task<Status> interrupt(AttemptRow row, AdoptionVerdict verdict);
+  Task<Status> interrupt(AttemptRow row, AdoptionVerdict verdict, std::optional<LeaderFence> fence);
   Task<> tidy(runner::AttemptDirectory directory, WorkspaceName workspace);
   Task<> sweep_orphans(std::vector<runner::AttemptDirectory> directories);
   runner::AttemptDirectory directory_of(const AttemptRow& row) const;
@@ -100,6 +101,9 @@ class Supervisor {
   std::map<Key, std::string> said_;  // the last sentence about each attempt, so that none repeats
   std::map<Key, BootInstant> patience_;  // until when what a dead guard left may stop by itself
   std::vector<Key> running_;             // of this instance, at the last look
+  // Of this instance and running, but without a guard whose end would be noticed: their directories
+  // are swept when the store shows them no more.
+  std::map<Key, runner::AttemptDirectory> unguarded_;
   int claims_in_hand_ = 0;
   std::size_t unwatched_ = 0;  // running here, but without a guard that could be watched
   bool store_away_ = false;

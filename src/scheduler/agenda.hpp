@@ -5,6 +5,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -30,8 +31,15 @@ class Agenda {
   std::size_t size() const { return by_name_.size(); }
 
  private:
-  // The set's second points to the key of by_name_, which stays where it is.
-  std::set<std::pair<Instant, const WorkspaceName*>> by_instant_;
+  // Points to the key of by_name_, which stays where it is. At the same instant names decide, not
+  // addresses: the same agenda is worked off in the same order each time.
+  using Note = std::pair<Instant, const WorkspaceName*>;
+  struct Earlier {
+    bool operator()(const Note& a, const Note& b) const {
+      return std::tie(a.first, *a.second) < std::tie(b.first, *b.second);
+    }
+  };
+  std::set<Note, Earlier> by_instant_;
   std::unordered_map<WorkspaceName, Instant> by_name_;
 };
 

@@ -264,7 +264,8 @@ class Store {
   // Releases a queued run that waited for a dependency, or says what it waits for now. Leader only.
   virtual Task<Status> set_waiting(LeaderFence fence, RunId run, std::string waiting_for) = 0;
   // Writes of an attempt; kFenced once it is not the run's running attempt.
-  virtual Task<Status> register_attempt(AttemptFence fence, ProcessIdentity process) = 0;  // once
+  // Once. It counts as a heartbeat, so that nobody ends what was judged before it.
+  virtual Task<Status> register_attempt(AttemptFence fence, ProcessIdentity process) = 0;
   virtual Task<Result<HeartbeatAnswer>> heartbeat(AttemptFence fence, Instant lease_expires_at) = 0;
   virtual Task<Status> append_log(AttemptFence fence, std::int64_t offset, std::string text) = 0;
   // Ends the attempt, moves run and workspace (model/transitions.hpp), releases its state lock.

@@ -162,8 +162,10 @@ Task<Result<std::optional<ClaimedRun>>> find_claim(Transaction& tx, const ClaimI
 
 Task<Status> register_attempt(Transaction& tx, const AttemptFence& fence,
                               const ProcessIdentity& process) {
+  // Counts as a heartbeat: whoever judged the unregistered attempt must not end this one.
   const Rows registered = co_await tx.rows(tx.at_once(
-      "UPDATE run_attempts SET registered = true, machine_id = $4, boot_id = $5, pid_namespace = "
+      "UPDATE run_attempts SET registered = true, heartbeat_seq = heartbeat_seq + 1, machine_id = "
+      "$4, boot_id = $5, pid_namespace = "
       "$6, guard_pid = $7, guard_start = $8, directory = $9 WHERE run = $1 AND attempt = $2 AND "
       "claim_hash = $3 AND status = 'running' AND NOT registered",
       fence.run, fence.attempt, hash_of(fence.claim), process.machine_id, process.boot_id,

@@ -103,8 +103,10 @@ Status register_attempt(Transaction& tx, const AttemptFence& fence,
   const auto fresh = check_registration(present->row, process);
   if (!fresh) return std::unexpected(fresh.error());
   if (!*fresh) return {};  // the first reply was lost
+  // Counts as a heartbeat: whoever judged the unregistered attempt must not end this one.
   tx.sql(
-        "UPDATE run_attempts SET registered = 1, machine_id = ?, boot_id = ?, pid_namespace = ?, "
+        "UPDATE run_attempts SET registered = 1, heartbeat_seq = heartbeat_seq + 1, machine_id = "
+        "?, boot_id = ?, pid_namespace = ?, "
         "guard_pid = ?, guard_start = ?, directory = ? WHERE run = ? AND attempt = ?")
       .run(process.machine_id, process.boot_id, process.pid_namespace, process.guard_pid,
            process.guard_start, process.directory, fence.run, fence.attempt);

@@ -57,8 +57,9 @@ void roll_back(Connection& connection) {
 }  // namespace
 
 OwnerThread::OwnerThread(std::unique_ptr<Connection> connection,
-                         std::function<void(std::vector<Change>)> announce)
+                         std::function<void(std::vector<Change>)> announce, Work work)
     : connection_(std::move(connection)), announce_(std::move(announce)) {
+  if (work == Work::kAtOnce) return;
   // Signals belong to the main thread.
   sigset_t all;
   sigset_t before;
@@ -69,6 +70,7 @@ OwnerThread::OwnerThread(std::unique_ptr<Connection> connection,
 }
 
 OwnerThread::~OwnerThread() {
+  if (!thread_.joinable()) return;
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
@@ -78,6 +80,11 @@ OwnerThread::~OwnerThread() {
 }
 
 void OwnerThread::post(Job job) {
+  if (!thread_.joinable()) {
+    std::deque<Job> alone;
+    alone.push_back(std::move(job));
+    return run_batch(std::move(alone));
+  }
   {
     const std::lock_guard lock(mutex_);
     waiting_.push_back(std::move(job));

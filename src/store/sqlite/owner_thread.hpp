@@ -21,13 +21,17 @@ struct Job {
   std::move_only_function<void(Status)> done;  // the fate of the batch; hands over to the loop
 };
 
+// Where jobs are done: on a thread of their own, or before post() returns, one by one, so that a
+// simulation repeats itself exactly.
+enum class Work { kOnAThread, kAtOnce };
+
 // Takes all jobs that wait, runs each in a savepoint of one transaction, commits once, and only
 // then tells each of them. When the commit fails, all of them get its error and nothing was kept.
 class OwnerThread {
  public:
   // `announce` is called on this thread after a commit with what the kept jobs announced.
   OwnerThread(std::unique_ptr<Connection> connection,
-              std::function<void(std::vector<Change>)> announce);
+              std::function<void(std::vector<Change>)> announce, Work work = Work::kOnAThread);
   // Finishes the jobs that wait.
   ~OwnerThread();
 
@@ -43,7 +47,7 @@ class OwnerThread {
   std::condition_variable wake_;
   std::deque<Job> waiting_;
   bool stopping_ = false;
-  std::thread thread_;
+  std::thread thread_;  // none with Work::kAtOnce
 };
 
 }  // namespace provisioner::sqlite

@@ -35,16 +35,20 @@ using sqlite::Transaction;
 
 class SqliteStore final : public Store {
  public:
-  SqliteStore(const boost::asio::any_io_executor& loop, DirectoryLock lock,
-              std::unique_ptr<sqlite::Connection> connection, std::int64_t schema)
+  SqliteStore(const boost::asio::any_io_executor& loop, std::optional<DirectoryLock> lock,
+              std::unique_ptr<sqlite::Connection> connection, std::int64_t schema,
+              sqlite::Work work)
       : loop_(loop),
         lock_(std::move(lock)),
         schema_(schema),
-        owner_(std::move(connection), [loop, subscribers = subscribers_](auto changes) {
-          boost::asio::post(loop, [subscribers, changes = each_once(std::move(changes))] {
-            subscribers->tell(changes);
-          });
-        }) {}
+        owner_(
+            std::move(connection),
+            [loop, subscribers = subscribers_](auto changes) {
+              boost::asio::post(loop, [subscribers, changes = each_once(std::move(changes))] {
+                subscribers->tell(changes);
+              });
+            },
+            work) {}
 
   Subscription subscribe(std::function<void(const Change&)> on_change) override {
     return subscribers_->add(std::move(on_change));
@@ -319,7 +323,7 @@ class SqliteStore final : public Store {
 
   boost::asio::any_io_executor loop_;
   std::shared_ptr<Subscribers> subscribers_ = std::make_shared<Subscribers>();
-  DirectoryLock lock_;
+  std::optional<DirectoryLock> lock_;  // none in memory
   std::int64_t schema_;
   sqlite::OwnerThread owner_;  // last: ends first
 };
@@ -351,11 +355,24 @@ Result<std::unique_ptr<Store>> open_sqlite_store(const boost::asio::any_io_execu
     auto connection = std::make_unique<sqlite::Connection>(file);
     if (std::filesystem::file_size(file) <= kCheckedWhole) sqlite::check_integrity(*connection);
     const std::int64_t schema = sqlite::migrate(*connection);
-    return std::make_unique<SqliteStore>(loop, *std::move(lock), std::move(connection), schema);
+    return std::make_unique<SqliteStore>(loop, *std::move(lock), std::move(connection), schema,
+                                         sqlite::Work::kOnAThread);
   } catch (const sqlite::SqlError& error) {
     return fail(fmt::format("opening {}", file.native()), error.error());
   } catch (const std::exception& error) {
     return fail(ErrorKind::kInternal, fmt::format("opening {}: {}", file.native(), error.what()));
+  }
+}
+
+Result<std::unique_ptr<Store>> open_sqlite_store_in_memory(
+    const boost::asio::any_io_executor& loop) {
+  try {
+    auto connection = std::make_unique<sqlite::Connection>(":memory:");
+    const std::int64_t schema = sqlite::migrate(*connection);
+    return std::make_unique<SqliteStore>(loop, std::nullopt, std::move(connection), schema,
+                                         sqlite::Work::kAtOnce);
+  } catch (const sqlite::SqlError& error) {
+    return fail("opening a store in memory", error.error());
   }
 }
 

@@ -17,4 +17,9 @@ namespace provisioner {
 Result<std::unique_ptr<Store>> open_sqlite_store(const boost::asio::any_io_executor& loop,
                                                  const std::filesystem::path& file);
 
+// An empty store in memory, without a thread: each call has committed before it suspends its
+// caller. For simulations, in which a thread would decide what comes first.
+Result<std::unique_ptr<Store>> open_sqlite_store_in_memory(
+    const boost::asio::any_io_executor& loop);
+
 }  // namespace provisioner

@@ -47,6 +47,16 @@ TEST_P(StoreContract, AHeartbeatSinceTheObservationWins) {
   EXPECT_EQ(outcome(await(store().interrupt_attempt(std::nullopt, unknown, now_))), "not_found");
 }
 
+TEST_P(StoreContract, I1_ARegistrationSinceTheObservationWins) {
+  given_workspace();
+  const ClaimedRun running = given_running();
+  must(await(store().register_attempt(running.fence, process())));
+  EXPECT_EQ(
+      outcome(await(store().interrupt_attempt(std::nullopt, interruption(running.fence, 0), now_))),
+      "conflict");
+  EXPECT_EQ(must(await(store().attempts(running.run.id)))[0].heartbeat_seq, 1);
+}
+
 TEST_P(StoreContract, ARunnerThatReportsItsInterruptionIsResumedToo) {
   given_workspace();
   const ClaimedRun running = given_running();

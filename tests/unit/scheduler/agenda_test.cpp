@@ -29,6 +29,14 @@ TEST(Agenda, HandsOutWhatIsDueEarliestFirstAndOnce) {
   EXPECT_EQ(agenda.next(), at("2026-01-01T10:00:00Z"));
 }
 
+TEST(Agenda, AtTheSameInstantNamesDecide) {
+  Agenda agenda;
+  for (const char* name : {"c", "a", "d", "b"})
+    agenda.note(named(name), at("2026-01-01T08:00:00Z"));
+  EXPECT_THAT(agenda.take_due(at("2026-01-01T08:00:00Z"), 10),
+              ElementsAre(named("a"), named("b"), named("c"), named("d")));
+}
+
 TEST(Agenda, HandsOutAtMostABatch) {
   Agenda agenda;
   agenda.note(named("a"), at("2026-01-01T08:00:00Z"));
