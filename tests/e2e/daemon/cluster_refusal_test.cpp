@@ -37,7 +37,7 @@ TEST_F(AnInstanceAmongOthers, HasTimeForThreeRenewalsInItsTtl) {
   installation_.environment["PROVISIONER_ELECTION_RENEW"] = "1s";
   const Finished refused = installation_.command({"serve"});
   EXPECT_EQ(refused.code, 2) << refused.err;
-  EXPECT_NE(refused.err.find("election.renew"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("the ttl must be at least 3s"), std::string::npos) << refused.err;
 }
 
 TEST_F(AnInstanceAmongOthers, EndsWithPostgresWordsWhenThePasswordIsWrong) {
