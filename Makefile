@@ -6,11 +6,12 @@ MAKEFLAGS += --no-print-directory
 # CI=true machines and people share these; JOBS=1 for a machine with little memory.
 JOBS ?= $(shell nproc)
 RUN_DIR := build/run
+CLUSTER_DIR := build/cluster
 TOOLS_DIR := $(CURDIR)/build/tools
 # A tofu that `make deps` fetched is used only where the machine has neither tofu nor terraform.
 export PATH := $(PATH):$(TOOLS_DIR)
 
-.PHONY: help deps build run test test-fast bench fuzz simulate lint format install clean
+.PHONY: help deps build run cluster test test-fast bench fuzz simulate lint format install clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +24,9 @@ build: deps  ## build build/release/bin/provisioner
 
 run: build  ## serve the examples of examples/quickstart; everything is kept in build/run
 	@tools/run-quickstart $(RUN_DIR)
+
+cluster: build  ## the same by three daemons with three etcd members and a PostgreSQL, kept in build/cluster
+	@tools/run-cluster $(CLUSTER_DIR)
 
 test: deps  ## build, and run all tests (also under sanitizers)
 	@tools/test
@@ -48,5 +52,5 @@ format:  ## reformat the sources
 install: build  ## install under PREFIX (/usr/local)
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
 
-clean:  ## remove what was built (build/run, with its state, stays)
+clean:  ## remove what was built (build/run and build/cluster, with their state, stay)
 	@rm -rf build/release build/debug build/asan-ubsan build/tsan build/fuzz build/bench

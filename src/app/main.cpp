@@ -1,8 +1,10 @@
+#include "app/migrate_copy.hpp"
 #include "app/serve.hpp"
 #include "cli/command_line.hpp"
 
 int main(int argc, char** argv) {
-  return provisioner::cli::run_command_line(
-      argc, argv,
-      {.serve = provisioner::serve, .release_leadership = provisioner::release_leadership});
+  return provisioner::cli::run_command_line(argc, argv,
+                                            {.serve = provisioner::serve,
+                                             .release_leadership = provisioner::release_leadership,
+                                             .migrate_copy = provisioner::migrate_copy});
 }

@@ -13,6 +13,7 @@
 
 #include "base/text.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/migrate_commands.hpp"
 #include "cli/session.hpp"
 #include "config/settings.hpp"
 
@@ -172,6 +173,9 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
     noun("cluster", "instances and leadership", add_cluster_commands);
     noun("token", "tokens of the API: make, list and revoke them", add_token_commands);
     add_release_command(*root.get_subcommand("cluster"), session, programs, serve_flags);
+    CLI::App* migrate = root.add_subcommand("migrate", "move a store elsewhere");
+    migrate->require_subcommand(1);
+    add_migrate_commands(*migrate, session, programs);
     noun("config", "show and check settings", add_config_commands);
     add_doctor_command(root, session);
     add_completion_command(root, session);

@@ -5,13 +5,23 @@
 #include <map>
 #include <string>
 
+#include "base/error.hpp"
+
 namespace provisioner::cli {
+
+// What `migrate copy` is asked for.
+struct CopyWish {
+  std::map<std::string, std::string> flags;  // of the daemon's settings
+  std::string to;                            // a URL; "" = the database of the settings
+  bool dry_run = false;
+};
 
 // What only the composition (app/) can do.
 struct Programs {
   using Program = std::function<int(std::map<std::string, std::string> flags)>;
   Program serve;
-  Program release_leadership;  // `cluster release`
+  Program release_leadership;                                        // `cluster release`
+  std::function<Result<std::string>(const CopyWish&)> migrate_copy;  // JSON: what was copied
 };
 
 // Runs the command that the arguments name and returns the exit code (exit_code.hpp). Invoked as

@@ -291,8 +291,16 @@ void check_integrity(Connection& connection) {
                        fmt::format("the file is damaged ({}): {}", finding, kRecoveryAdvice)});
 }
 
+std::int64_t newest_schema() { return static_cast<std::int64_t>(kMigrations.size()); }
+
+std::int64_t present_schema(Connection& connection) {
+  const bool known =
+      number(connection, "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'") > 0;
+  return known ? number(connection, "SELECT coalesce(max(version), 0) FROM schema_migrations") : 0;
+}
+
 std::int64_t migrate(Connection& connection) {
-  constexpr auto kNewest = static_cast<std::int64_t>(kMigrations.size());
+  const std::int64_t newest = newest_schema();
   const bool known =
       number(connection, "SELECT count(*) FROM sqlite_schema WHERE name = 'schema_migrations'") > 0;
   if (!known && number(connection, "SELECT count(*) FROM sqlite_schema") > 0) {
@@ -305,16 +313,16 @@ std::int64_t migrate(Connection& connection) {
       "NULL, applied_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%SZ', 'now'))) STRICT");
   const std::int64_t applied =
       number(connection, "SELECT coalesce(max(version), 0) FROM schema_migrations");
-  if (applied > kNewest) {
+  if (applied > newest) {
     throw SqlError(
         SQLITE_ERROR,
         Error{ErrorKind::kInvalid,
               fmt::format("its schema {} is newer than this program, which knows schema {}: run "
                           "the newer provisioner that wrote it, or restore a backup from before "
                           "the upgrade",
-                          applied, kNewest)});
+                          applied, newest)});
   }
-  for (std::int64_t next = applied + 1; next <= kNewest; ++next) {
+  for (std::int64_t next = applied + 1; next <= newest; ++next) {
     const Migration& migration = kMigrations[static_cast<std::size_t>(next - 1)];
     connection.script("BEGIN IMMEDIATE");
     try {
@@ -327,7 +335,7 @@ std::int64_t migrate(Connection& connection) {
       throw;
     }
   }
-  return kNewest;
+  return newest;
 }
 
 }  // namespace provisioner::sqlite

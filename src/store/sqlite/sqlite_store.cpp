@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "runtime/directory_lock.hpp"
+#include "store/copy/copy_mark.hpp"
 #include "store/sqlite/attempts.hpp"
 #include "store/sqlite/leadership.hpp"
 #include "store/sqlite/owner_thread.hpp"
@@ -350,6 +351,7 @@ Result<std::unique_ptr<Store>> open_sqlite_store(const boost::asio::any_io_execu
   const auto directory = file.has_parent_path() ? file.parent_path() : ".";
   auto lock = DirectoryLock::take(directory);
   if (!lock) return std::unexpected(lock.error());
+  if (auto its_own = refuse_copied(directory); !its_own) return std::unexpected(its_own.error());
   if (auto created = create_private(file); !created) return std::unexpected(created.error());
   try {
     auto connection = std::make_unique<sqlite::Connection>(file);
