@@ -21,8 +21,9 @@ struct Job {
   std::move_only_function<void(Status)> done;  // the fate of the batch; hands over to the loop
 };
 
-// Takes all jobs that wait, runs each in a savepoint of one transaction, commits once, and only
-// then tells each of them. When the commit fails, all of them get its error and nothing was kept.
+// Takes all jobs that wait, runs them in one transaction, each in a savepoint when there are
+// several, commits once, and only then tells each of them. When the commit fails, all of them get
+// its error and nothing was kept.
 class OwnerThread {
  public:
   // `announce` is called on this thread after a commit with what the kept jobs announced.
