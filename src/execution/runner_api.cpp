@@ -97,7 +97,7 @@ RunnerApi::~RunnerApi() = default;
 
 void RunnerApi::attempt_interrupted(const RunId& run, Attempt attempt,
                                     const std::string& sentence) {
-  end_tail(AttemptKey(run, attempt), sentence);
+  forget(AttemptKey(run, attempt), sentence);
 }
 
 void RunnerApi::release_watchers() {
@@ -156,6 +156,7 @@ Task<http::Response> RunnerApi::register_attempt(AttemptFence fence, std::string
       !registered) {
     co_return refusal(registered.error());
   }
+  known_.try_emplace(AttemptKey(fence.run, fence.attempt), Known{claimed->run, 0, ""});
   auto assignment = co_await parts_.assign(claimed->run, registration->process.directory);
   if (assignment) co_return http::json_response(200, runner::encode(*assignment));
   if (assignment.error().kind != ErrorKind::kInvalid &&
@@ -168,7 +169,7 @@ Task<http::Response> RunnerApi::register_attempt(AttemptFence fence, std::string
   result.error = assignment.error().message;
   const auto ended = co_await parts_.store.finish_attempt(fence, result, parts_.clock.now());
   if (!ended) co_return refusal(ended.error());
-  end_tail(AttemptKey(fence.run, fence.attempt), sentence_of(result));
+  forget(AttemptKey(fence.run, fence.attempt), sentence_of(result));
   parts_.log.warning("a run failed before it began: " + result.error,
                      {{"run_id", fence.run.value}, {"workspace", claimed->run.workspace.value}});
   co_return refusal(ErrorKind::kFenced, result.error);
@@ -273,16 +274,22 @@ Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {
     }
   }
   const Instant now = parts_.clock.now();
-  const auto claimed = co_await parts_.store.find_claim(fence.claim);
-  if (!claimed) co_return refusal(claimed.error());
-  if (*claimed && result->status == RunStatus::kSucceeded &&
-      (*claimed)->run.operation == Operation::kDeploy) {
-    result->ttl_expires_at = ttl_of((*claimed)->run, now);
+  const AttemptKey key(fence.run, fence.attempt);
+  std::optional<Run> run;
+  if (const auto known = known_.find(key); known != known_.end()) {
+    run = known->second.run;
+  } else {
+    const auto claimed = co_await parts_.store.find_claim(fence.claim);
+    if (!claimed) co_return refusal(claimed.error());
+    if (*claimed) run = (*claimed)->run;
+  }
+  if (run && result->status == RunStatus::kSucceeded && run->operation == Operation::kDeploy) {
+    result->ttl_expires_at = ttl_of(*run, now);
   }
   const auto finished = co_await parts_.store.finish_attempt(fence, *result, now);
   if (finished) {
-    end_tail(AttemptKey(fence.run, fence.attempt), sentence_of(*result));
-    if (*claimed) log_end((*claimed)->run, *result);
+    forget(key, sentence_of(*result));
+    if (run) log_end(*run, *result);
   }
   co_return answer(finished, 204);
 }
@@ -320,35 +327,32 @@ void RunnerApi::log_end(const Run& run, const AttemptResult& result) const {
 
 Task<> RunnerApi::tee(const AttemptFence& fence, std::int64_t offset, std::string text) {
   const AttemptKey key(fence.run, fence.attempt);
-  auto tail = tails_.find(key);
-  if (tail == tails_.end()) {
-    const auto run = co_await parts_.store.run(fence.run);
+  auto known = known_.find(key);
+  if (known == known_.end()) {
+    auto run = co_await parts_.store.run(fence.run);
     if (!run) co_return;  // the store has the log; this file is a convenience
-    tail = tails_
-               .emplace(key, LogTail{offset, "", log_subject(run->trigger, run->operation),
-                                     run->workspace})
-               .first;
+    known = known_.try_emplace(key, Known{std::move(*run), offset, ""}).first;
   }
-  LogTail& seen = tail->second;
+  auto& [run, log_end, rest] = known->second;
   const auto repeated =
-      std::clamp<std::int64_t>(seen.end - offset, 0, static_cast<std::int64_t>(text.size()));
-  seen.rest += text.substr(static_cast<std::size_t>(repeated));
-  seen.end = std::max(seen.end, offset + static_cast<std::int64_t>(text.size()));
-  const auto end = seen.rest.rfind('\n');
+      std::clamp<std::int64_t>(log_end - offset, 0, static_cast<std::int64_t>(text.size()));
+  rest += text.substr(static_cast<std::size_t>(repeated));
+  log_end = std::max(log_end, offset + static_cast<std::int64_t>(text.size()));
+  const auto end = rest.rfind('\n');
   if (end == std::string::npos) co_return;
-  parts_.workspace_log.write(seen.workspace, parts_.clock.now(), seen.subject,
-                             seen.rest.substr(0, end));
-  seen.rest.erase(0, end + 1);
+  parts_.workspace_log.write(run.workspace, parts_.clock.now(),
+                             log_subject(run.trigger, run.operation), rest.substr(0, end));
+  rest.erase(0, end + 1);
 }
 
-void RunnerApi::end_tail(const AttemptKey& attempt, const std::string& sentence) {
-  const auto tail = tails_.find(attempt);
-  if (tail == tails_.end()) return;
-  LogTail& seen = tail->second;
-  if (!seen.rest.empty()) seen.rest += '\n';
-  parts_.workspace_log.write(seen.workspace, parts_.clock.now(), seen.subject,
-                             seen.rest + sentence);
-  tails_.erase(tail);
+void RunnerApi::forget(const AttemptKey& attempt, const std::string& sentence) {
+  const auto known = known_.find(attempt);
+  if (known == known_.end()) return;
+  auto& [run, log_end, rest] = known->second;
+  if (!rest.empty()) rest += '\n';
+  parts_.workspace_log.write(run.workspace, parts_.clock.now(),
+                             log_subject(run.trigger, run.operation), rest + sentence);
+  known_.erase(known);
 }
 
 }  // namespace provisioner::execution

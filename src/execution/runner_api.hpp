@@ -24,8 +24,8 @@ using Assign = std::function<Task<Result<runner::Assignment>>(Run run, std::stri
 
 // Authority is the claim in the request: writes go to the store with it, which refuses a stale one,
 // and reads are checked against the store's claim first. Nothing is kept between requests but what
-// wakes watchers and completes lines of the workspace's log file, so a new daemon continues where
-// an old one stopped.
+// wakes watchers, completes lines of the workspace's log file, or spares asking the store again, so
+// a new daemon continues where an old one stopped.
 class RunnerApi {
  public:
   struct Parts {
@@ -49,12 +49,12 @@ class RunnerApi {
   void release_watchers();
 
  private:
-  // How far an attempt's log reached the workspace's log file, and the line that is not complete.
-  struct LogTail {
-    std::int64_t end = 0;
+  // What this daemon knows of a running attempt: the run as it was claimed, how far its log reached
+  // the workspace's log file, and the line that is not complete.
+  struct Known {
+    Run run;
+    std::int64_t log_end = 0;
     std::string rest;
-    std::string subject;
-    WorkspaceName workspace;
   };
   using AttemptKey = std::pair<RunId, Attempt>;
 
@@ -71,12 +71,12 @@ class RunnerApi {
   void log_end(const Run& run, const AttemptResult& result) const;
 
   Task<> tee(const AttemptFence& fence, std::int64_t offset, std::string text);
-  void end_tail(const AttemptKey& attempt, const std::string& sentence);
+  void forget(const AttemptKey& attempt, const std::string& sentence);
 
   Parts parts_;
   std::multimap<std::string, Signal*> watchers_;  // by run
   bool releasing_ = false;
-  std::map<AttemptKey, LogTail> tails_;
+  std::map<AttemptKey, Known> known_;
   Store::Subscription subscription_;
 };
 

@@ -23,7 +23,7 @@ namespace provisioner::http {
 namespace {
 
 constexpr Parser::Limits kLimits{.header_bytes = 64 * 1024, .body_bytes = 256ull * 1024 * 1024};
-constexpr std::size_t kReadPiece = 64 * 1024;
+constexpr std::size_t kReadPiece = 16 * 1024;
 constexpr std::size_t kMostErrorBody = 1024 * 1024;  // of a refused stream
 
 // What bind and connect take, for every family.

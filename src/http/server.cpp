@@ -23,7 +23,7 @@
 namespace provisioner::http {
 namespace {
 
-constexpr std::size_t kReadPiece = 64 * 1024;
+constexpr std::size_t kReadPiece = 16 * 1024;
 constexpr std::size_t kProgress = 256 * 1024;
 
 enum class Phase { kWaiting, kAnswering, kStreaming };

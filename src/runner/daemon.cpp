@@ -1,6 +1,7 @@
 #include "runner/daemon.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "http/client.hpp"
 #include "runner/protocol.hpp"
@@ -32,6 +33,8 @@ Daemon::Daemon(boost::asio::any_io_executor loop, Clock& clock, Random& random, 
       socket_(std::move(socket)),
       authorization_(authorization(fence)) {}
 
+Daemon::~Daemon() = default;
+
 Task<Result<http::Response>> Daemon::ask(Ask what, Duration timeout) {
   http::Request request;
   request.method = std::move(what.method);
@@ -39,9 +42,14 @@ Task<Result<http::Response>> Daemon::ask(Ask what, Duration timeout) {
   request.headers["Authorization"] = authorization_;
   request.headers["Content-Type"] = std::move(what.content_type);
   request.body = std::move(what.body);
-  http::Client client(loop_, http::Endpoint::unix_socket(socket_));
-  auto response = co_await client.send(std::move(request), timeout);
-  if (!response) {
+  auto client = std::exchange(idle_, nullptr);
+  if (!client) {
+    client = std::make_unique<http::Client>(loop_, http::Endpoint::unix_socket(socket_));
+  }
+  auto response = co_await client->send(std::move(request), timeout);
+  if (response) {
+    idle_ = std::move(client);
+  } else {
     // Whatever went wrong with a connection, the next one may do better.
     const ErrorKind kind =
         may_pass(response.error().kind) ? response.error().kind : ErrorKind::kUnavailable;

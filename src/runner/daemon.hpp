@@ -3,6 +3,7 @@
 
 #include <boost/asio/any_io_executor.hpp>
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,10 @@
 #include "runtime/clock.hpp"
 #include "runtime/random.hpp"
 #include "runtime/task.hpp"
+
+namespace provisioner::http {
+class Client;
+}
 
 namespace provisioner::runner {
 
@@ -27,9 +32,11 @@ class Daemon {
  public:
   Daemon(boost::asio::any_io_executor loop, Clock& clock, Random& random, std::string socket,
          AttemptFence fence);
+  ~Daemon();
 
-  // One try, on a connection of its own. Answers other than 2xx and 423 are errors (protocol.hpp,
-  // error_of); everything that may pass by itself is kUnavailable, kAmbiguous or kTimeout.
+  // One try; several may be under way at a time. Answers other than 2xx and 423 are errors
+  // (protocol.hpp, error_of); everything that may pass by itself is kUnavailable, kAmbiguous or
+  // kTimeout.
   Task<Result<http::Response>> ask(Ask what, Duration timeout);
 
   // Tries again, with growing pauses of 2 s at most, for as long as trying makes sense: until
@@ -42,6 +49,7 @@ class Daemon {
   Random& random_;
   std::string socket_;
   std::string authorization_;
+  std::unique_ptr<http::Client> idle_;  // a connection that the next try may use
 };
 
 // Whether asking again may help.

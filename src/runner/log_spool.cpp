@@ -82,7 +82,8 @@ void LogSpool::write(std::string_view text) {
 }
 
 Result<std::string> LogSpool::read(std::int64_t offset, std::size_t most) const {
-  std::string text(most, '\0');
+  const auto left = static_cast<std::size_t>(std::max<std::int64_t>(size_ - offset, 0));
+  std::string text(std::min(most, left), '\0');
   const ssize_t got = pread(fd_, text.data(), text.size(), offset);
   if (got < 0) return fail_errno("reading " + path_.string(), errno);
   text.resize(static_cast<std::size_t>(got));

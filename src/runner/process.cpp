@@ -244,8 +244,9 @@ Task<Result<ProcessExit>> Process::wait() {
         asio::co_spawn(loop, read_all(Stream::kOutput, output_), asio::deferred),
         asio::co_spawn(loop, read_all(Stream::kError, error_), asio::deferred))
         .async_wait(asio::experimental::wait_for_all(), asio::use_awaitable);
+    boost::system::error_code the_child_has_ended;
     co_await asio::steady_timer(loop, asio::steady_timer::time_point::max())
-        .async_wait(asio::use_awaitable);  // until the child has ended, too
+        .async_wait(asio::redirect_error(asio::use_awaitable, the_child_has_ended));
   };
   try {
     co_await first_of(hear_trampoline(), read_both());

@@ -28,7 +28,6 @@
 #include "runner/steps.hpp"
 #include "runner/stop.hpp"
 #include "runtime/clock.hpp"
-#include "runtime/offload.hpp"
 #include "runtime/random.hpp"
 #include "tofu/variables.hpp"
 
@@ -44,7 +43,6 @@ class Runner {
       : options_(std::move(options)),
         loop_(loop.get_executor()),
         clock_(loop_),
-        offload_(1),
         directory_{options_.directory},
         guard_(getppid()),
         course_(loop_),
@@ -70,7 +68,6 @@ class Runner {
   asio::any_io_executor loop_;
   SystemClock clock_;
   SystemRandom random_;
-  Offload offload_;
   AttemptDirectory directory_;
   pid_t guard_;
   Course course_;
@@ -188,9 +185,8 @@ Status Runner::write_inputs(const Assignment& assignment) const {
 Task<AttemptResult> Runner::work(const Assignment& assignment, LogSpool& log) {
   std::optional<tofu::BackendAccess> backend;
   if (!assignment.own_backend) {
-    relay_ = std::make_unique<StateRelay>(StateRelay::Parts{loop_, clock_, random_, offload_,
-                                                            daemon_, course_, directory_,
-                                                            options_.run, assignment.workspace});
+    relay_ = std::make_unique<StateRelay>(StateRelay::Parts{
+        loop_, clock_, random_, daemon_, course_, directory_, options_.run, assignment.workspace});
     auto access = relay_->start();
     if (!access) co_return failed(access.error());
     backend = std::move(*access);

@@ -81,8 +81,9 @@ Task<Status> StateRelay::unlock(std::string lock_id) {
 
 Task<Status> StateRelay::write(std::string lock_id, std::string body) {
   const auto spooled = parts_.directory.state(++writes_);
+  if (!disk_) disk_.emplace(1);
   const Status on_disk =
-      co_await parts_.offload.run([&spooled, &body] { return write_durably(spooled, body); });
+      co_await disk_->run([&spooled, &body] { return write_durably(spooled, body); });
   if (!on_disk) say(on_disk.error().message);
   auto answer = co_await forward(
       {"POST", fmt::format("{}?ID={}", kStatePath, http::encode_component(lock_id)),

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/error.hpp"
@@ -31,7 +32,6 @@ class StateRelay final : private tofu::StateBackend {
     boost::asio::any_io_executor loop;
     Clock& clock;
     Random& random;
-    Offload& offload;
     Daemon& daemon;
     Course& course;
     AttemptDirectory directory;
@@ -57,6 +57,7 @@ class StateRelay final : private tofu::StateBackend {
   tofu::Patience patience_ = tofu::Patience::kAskAgain;
   std::string password_;
   std::int64_t writes_ = 0;
+  std::optional<Offload> disk_;  // a thread, which most runs never need
   std::unique_ptr<http::Server> server_;
 };
 

@@ -37,14 +37,6 @@ Status run_in_savepoint(Connection& connection, Transaction& transaction, Job& j
   }
 }
 
-Error commit_error(const SqlError& thrown) {
-  Error error = thrown.error();
-  // The log may have reached the disk whole although fsync failed, and count after a restart.
-  if (thrown.code() == SQLITE_IOERR_FSYNC) error.kind = ErrorKind::kAmbiguous;
-  error.message = "committing: " + error.message;
-  return error;
-}
-
 void roll_back(Connection& connection) {
   if (!connection.in_transaction()) return;
   try {
@@ -52,6 +44,28 @@ void roll_back(Connection& connection) {
   } catch (const SqlError&) {
     // The transaction stays open; the next BEGIN reports it to whoever asks then.
   }
+}
+
+// Nobody shares the transaction, so that no savepoint is needed to undo the job: two statements
+// less.
+Status run_alone(Connection& connection, Transaction& transaction, Job& job) {
+  try {
+    Status status = job.work(transaction);
+    if (!status) roll_back(connection);
+    return status;
+  } catch (...) {
+    const Error error = error_of(std::current_exception());
+    roll_back(connection);
+    return std::unexpected(error);
+  }
+}
+
+Error commit_error(const SqlError& thrown) {
+  Error error = thrown.error();
+  // The log may have reached the disk whole although fsync failed, and count after a restart.
+  if (thrown.code() == SQLITE_IOERR_FSYNC) error.kind = ErrorKind::kAmbiguous;
+  error.message = "committing: " + error.message;
+  return error;
 }
 
 }  // namespace
@@ -110,16 +124,18 @@ void OwnerThread::run_batch(std::deque<Job> batch) {
     std::deque<Job> ran;
     std::vector<Change> changes;
     std::optional<Error> failed;
+    const bool is_alone = batch.size() == 1;
     try {
       connection_->sql("BEGIN IMMEDIATE").run();
       while (!batch.empty() && !failed) {
         ran.push_back(std::move(batch.front()));
         batch.pop_front();
         Transaction transaction(*connection_);
-        const Status status = run_in_savepoint(*connection_, transaction, ran.back());
+        const Status status = is_alone ? run_alone(*connection_, transaction, ran.back())
+                                       : run_in_savepoint(*connection_, transaction, ran.back());
         if (status) {
           changes.insert(changes.end(), transaction.changes().begin(), transaction.changes().end());
-        } else if (!connection_->in_transaction()) {
+        } else if (is_alone || !connection_->in_transaction()) {
           failed = status.error();  // took those before it along; those behind it try again
         }
       }

@@ -25,8 +25,9 @@ struct Job {
 // simulation repeats itself exactly.
 enum class Work { kOnAThread, kAtOnce };
 
-// Takes all jobs that wait, runs each in a savepoint of one transaction, commits once, and only
-// then tells each of them. When the commit fails, all of them get its error and nothing was kept.
+// Takes all jobs that wait, runs them in one transaction, each in a savepoint when there are
+// several, commits once, and only then tells each of them. When the commit fails, all of them get
+// its error and nothing was kept.
 class OwnerThread {
  public:
   // `announce` is called on this thread after a commit with what the kept jobs announced.

@@ -119,14 +119,23 @@ Result<std::vector<Run>> runs(Transaction& tx, const RunFilter& filter) {
   if (statuses.empty()) statuses.emplace_back();
   std::vector<PlacedRun> found;
   for (const auto& status : statuses) {
-    // With a workspace its own history is the shorter way: the + keeps the status out of the
-    // choice.
-    std::string text = fmt::format("{}{}", kSelectRuns, where);
-    if (status) text += filter.workspace ? " AND +status = ?5" : " AND status = ?5";
+    // The unfinished runs of a workspace have an index of their own, which SQLite takes only when
+    // the status is written out. For the others the workspace's own history is the shorter way: the
+    // + keeps the status out of the choice.
+    const bool written_out =
+        filter.workspace && (status == RunStatus::kQueued || status == RunStatus::kRunning);
+    std::string text(kSelectRuns);
+    if (written_out) {
+      text += fmt::format("INDEXED BY one_{0}_run_per_slot {1} AND status = '{0}'",
+                          to_string(*status), where);
+    } else {
+      text += where;
+      if (status) text += filter.workspace ? " AND +status = ?5" : " AND status = ?5";
+    }
     auto query = tx.sql(text + " ORDER BY seq DESC LIMIT ?4");
     constexpr std::int64_t kAfterAll = INT64_MAX;
     query.bind(filter.before, kAfterAll, filter.workspace, filter.limit);
-    if (status) query.bind(to_string(*status));
+    if (status && !written_out) query.bind(to_string(*status));
     while (query.step()) found.push_back(read_run(query.row()));
   }
   std::ranges::sort(found, std::greater<>(), &PlacedRun::seq);
