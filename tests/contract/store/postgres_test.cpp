@@ -80,7 +80,8 @@ class Postgres : public ::testing::Test {
                              now_)));
   }
   PlanCommit plan(Store& store) {
-    const ScheduleCursor present = must(await(store.cursor(WorkspaceName("shop"))));
+    const ScheduleCursor present =
+        must(await(store.view({.workspace = WorkspaceName("shop")}))).cursor;
     return {.workspace = present.workspace,
             .config_version = present.config_version,
             .new_cursor = present.cursor + std::chrono::minutes(1),
