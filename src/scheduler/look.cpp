@@ -1,6 +1,8 @@
 // How the scheduler decides about one workspace.
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "scheduler/loop.hpp"
 #include "scheduler/plan.hpp"
 #include "scheduler/reconcile.hpp"
@@ -8,6 +10,29 @@
 namespace provisioner {
 
 using namespace std::chrono_literals;
+
+namespace {
+
+// `present`: those of them that exist.
+Neighbours neighbours_among(const std::vector<Workspace>& present,
+                            const std::vector<WorkspaceName>& above,
+                            const std::set<WorkspaceName>& below) {
+  std::set<WorkspaceName> deployed;
+  Neighbours neighbours;
+  for (const Workspace& other : present) {
+    if (other.status == WorkspaceStatus::kDeployed) deployed.insert(other.name);
+    if (below.contains(other.name) && may_have_resources(other)) {
+      neighbours.still_there.push_back(other.name);
+    }
+  }
+  for (const WorkspaceName& other : above) {
+    if (!deployed.contains(other)) neighbours.not_deployed.push_back(other);
+  }
+  std::ranges::sort(neighbours.still_there);
+  return neighbours;
+}
+
+}  // namespace
 
 Situation Scheduler::Reading::situation(Instant now) const {
   Situation s{.spec = parsed->spec,
@@ -40,9 +65,7 @@ Task<> Scheduler::look(WorkspaceName name, LeaderFence fence) {
       case ErrorKind::kConflict:
       case ErrorKind::kVersionConflict:
       case ErrorKind::kAmbiguous:
-        // The reading was stale, or the commit may have happened: read again, decide anew.
-        entry_of(name).cursor_version = kUnread;
-        break;
+        break;  // the reading was stale, or the commit may have happened: read again, decide anew
       case ErrorKind::kUnavailable:
       case ErrorKind::kTimeout:
       case ErrorKind::kIo:
@@ -63,7 +86,6 @@ Task<Status> Scheduler::decide(WorkspaceName name, LeaderFence fence) {
   if (!reading) co_return std::unexpected(reading.error());
   const auto queued = co_await follow_schedule(*reading, fence);
   if (!queued) co_return std::unexpected(queued.error());
-  reading->cursor = entry_of(name).cursor;
   if (!*queued) {
     if (Status done = co_await follow_needs(*reading, fence); !done) co_return done;
   }
@@ -73,57 +95,30 @@ Task<Status> Scheduler::decide(WorkspaceName name, LeaderFence fence) {
 
 Task<Result<Scheduler::Reading>> Scheduler::read(WorkspaceName name) {
   Reading reading;
-  auto row = co_await store_.workspace(name);
-  if (!row) co_return std::unexpected(row.error());
-  reading.workspace = std::move(*row);
-  auto parsed = specs_.get(reading.workspace);
-  if (!parsed) co_return fail(ErrorKind::kInvalid, parsed.error().message);
-  reading.parsed = *parsed;
-  set_dependencies(name, reading.parsed->spec.depends_on);
+  for (;;) {
+    // Most often the neighbours are those that were known before.
+    const auto above = entry_of(name).depends_on;
+    const auto below = dependents_[name];
+    std::vector<WorkspaceName> beside = above;
+    beside.insert(beside.end(), below.begin(), below.end());
+    auto view = co_await store_.view({.workspace = name, .neighbours = std::move(beside)});
+    if (!view) co_return std::unexpected(view.error());
+    auto parsed = specs_.get(view->workspace);
+    if (!parsed) co_return fail(ErrorKind::kInvalid, parsed.error().message);
+    set_dependencies(name, (*parsed)->spec.depends_on);
+    if ((*parsed)->spec.depends_on != above) continue;
 
-  // A publication may have moved the cursor. If one slips in after this, the commit's check of
-  // config_version notices.
-  if (entry_of(name).cursor_version != reading.workspace.config_version) {
-    const auto present = co_await store_.cursor(name);
-    if (!present) co_return std::unexpected(present.error());
-    entry_of(name).cursor = present->cursor;
-    entry_of(name).cursor_version = reading.workspace.config_version;
+    reading.parsed = *parsed;
+    reading.cursor = view->cursor.cursor;
+    reading.neighbours = neighbours_among(view->neighbours, above, below);
+    reading.workspace = std::move(view->workspace);
+    reading.unfinished = std::move(view->unfinished);
+    reading.recent = std::move(view->recent);
+    co_return reading;
   }
-  reading.cursor = entry_of(name).cursor;
-
-  // In this order: the commit proves that row and newest run have stayed what they were, so what
-  // was read between them belongs to them.
-  auto unfinished = co_await store_.runs(
-      {.workspace = name, .statuses = {RunStatus::kQueued, RunStatus::kRunning}});
-  if (!unfinished) co_return std::unexpected(unfinished.error());
-  reading.unfinished = std::move(*unfinished);
-  auto recent = co_await store_.runs({.workspace = name, .limit = 20});
-  if (!recent) co_return std::unexpected(recent.error());
-  reading.recent = std::move(*recent);
-  auto neighbours = co_await read_neighbours(name);
-  if (!neighbours) co_return std::unexpected(neighbours.error());
-  reading.neighbours = std::move(*neighbours);
-  co_return reading;
 }
 
-Task<Result<Neighbours>> Scheduler::read_neighbours(WorkspaceName name) {
-  Neighbours neighbours;
-  const auto above = entry_of(name).depends_on;
-  const auto below = dependents_[name];
-  for (const auto& other : above) {
-    const auto row = co_await store_.workspace(other);
-    if (!row && row.error().kind != ErrorKind::kNotFound) co_return std::unexpected(row.error());
-    if (!row || row->status != WorkspaceStatus::kDeployed) neighbours.not_deployed.push_back(other);
-  }
-  for (const auto& other : below) {
-    const auto row = co_await store_.workspace(other);
-    if (!row && row.error().kind != ErrorKind::kNotFound) co_return std::unexpected(row.error());
-    if (row && may_have_resources(*row)) neighbours.still_there.push_back(other);
-  }
-  co_return neighbours;
-}
-
-Task<Result<bool>> Scheduler::follow_schedule(const Reading& reading, LeaderFence fence) {
+Task<Result<bool>> Scheduler::follow_schedule(Reading& reading, LeaderFence fence) {
   const Instant now = clock_.now();
   auto due = plan(reading.situation(now));
   if (!due) co_return std::unexpected(due.error());
@@ -142,9 +137,10 @@ Task<Result<bool>> Scheduler::follow_schedule(const Reading& reading, LeaderFenc
                                              .newest_run = reading.newest_run()},
                                   now);
   if (!committed) co_return fail("committing a plan", committed.error());
-  entry_of(name).cursor = *decision.new_cursor;
+  reading.cursor = *decision.new_cursor;
   LogFields fields{{"workspace", name.value}};
   if (decision.run) {
+    note_own(*decision.run);
     fields.emplace_back("run_id", decision.run->id.value);
     log_.info(decision.sentence, std::move(fields));
   } else {
@@ -186,6 +182,7 @@ Task<Status> Scheduler::follow_needs(const Reading& reading, LeaderFence fence) 
                                     now);
   }
   if (!committed) co_return fail("committing a decision", committed.error());
+  if (decision.run) note_own(*decision.run);
   log_.info(decision.sentence, std::move(fields));
   co_return Status();
 }

@@ -120,10 +120,13 @@ Task<Status> Scheduler::look_at_all() {
   const auto runs = co_await store_.runs({.statuses = {RunStatus::kQueued, RunStatus::kRunning},
                                           .limit = std::numeric_limits<int>::max()});
   if (!runs) co_return fail("reading the unfinished runs", runs.error());
-  if (Status loaded = co_await load_cursors(); !loaded) co_return loaded;
+  const auto cursors = co_await store_.cursors();
+  if (!cursors) co_return fail("reading the cursors", cursors.error());
+  own_runs_.clear();
 
   std::unordered_map<WorkspaceName, Reading> readings;
   for (const auto& run : *runs) readings[run.workspace].unfinished.push_back(run);
+  for (const auto& cursor : *cursors) readings[cursor.workspace].cursor = cursor.cursor;
   std::set<WorkspaceName> alive;
   std::size_t seen = 0;
   for (const auto& row : *rows) {
@@ -136,12 +139,10 @@ Task<Status> Scheduler::look_at_all() {
       complain(row.name, parsed.error().message);
       continue;
     }
-    entry.cursor_version = row.config_version;
     set_dependencies(row.name, (*parsed)->spec.depends_on);
     Reading reading = std::move(readings[row.name]);
     reading.workspace = row;
     reading.parsed = *parsed;
-    reading.cursor = entry.cursor;
     const Situation s = reading.situation(clock_.now());
     if (s.cursor > s.now + 1h) {
       complain(row.name, fmt::format("its schedule was followed until {} already, and the clock is "
@@ -165,16 +166,14 @@ Task<Status> Scheduler::look_at_all() {
   co_return Status();
 }
 
-Task<Status> Scheduler::load_cursors() {
-  const auto cursors = co_await store_.cursors();
-  if (!cursors) co_return fail("reading the cursors", cursors.error());
-  for (const auto& cursor : *cursors) entry_of(cursor.workspace).cursor = cursor.cursor;
-  co_return Status();
-}
-
 Task<Status> Scheduler::follow_changes() {
   while (!changed_runs_.empty()) {
     const RunId id = *changed_runs_.begin();
+    if (const auto own = own_runs_.extract(id)) {
+      changed_workspaces_.insert(own.mapped());
+      changed_runs_.erase(id);
+      continue;
+    }
     const auto run = co_await store_.run(id);
     if (!run && run.error().kind != ErrorKind::kNotFound) {
       co_return fail("reading a changed run", run.error());

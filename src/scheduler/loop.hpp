@@ -55,12 +55,9 @@ class Scheduler {
  private:
   // What is remembered of a workspace between two looks.
   struct Entry {
-    Instant cursor;
-    std::int64_t cursor_version = kUnread;  // the config_version that the cursor was read with
     std::vector<WorkspaceName> depends_on;
     std::string complaint;  // the last one logged, so that it is logged once
   };
-  static constexpr std::int64_t kUnread = -1;
 
   // What the store says about one workspace just now.
   struct Reading {
@@ -81,7 +78,6 @@ class Scheduler {
   Task<Status> round(LeaderFence fence);
   Task<Status> look_at_all();
   Task<Status> follow_changes();
-  Task<Status> load_cursors();
   Task<> look_at_due(LeaderFence fence);
   Task<> prune_when_due();
   Task<> wait_for_work();
@@ -89,15 +85,15 @@ class Scheduler {
   void forget(const WorkspaceName& name);
   void set_dependencies(const WorkspaceName& name, const std::vector<WorkspaceName>& depends_on);
   void note_next(const Situation& s);
+  void note_own(const NewRun& run) { own_runs_.insert_or_assign(run.id, run.workspace); }
   void complain(const WorkspaceName& name, const std::string& what);
 
   // look.cpp: one workspace. What cannot be decided now is noted for later.
   Task<> look(WorkspaceName name, LeaderFence fence);
   Task<Status> decide(WorkspaceName name, LeaderFence fence);
   Task<Result<Reading>> read(WorkspaceName name);
-  Task<Result<Neighbours>> read_neighbours(WorkspaceName name);
   // True when a run was queued.
-  Task<Result<bool>> follow_schedule(const Reading& reading, LeaderFence fence);
+  Task<Result<bool>> follow_schedule(Reading& reading, LeaderFence fence);
   Task<Status> follow_needs(const Reading& reading, LeaderFence fence);
 
   boost::asio::any_io_executor loop_;
@@ -118,7 +114,8 @@ class Scheduler {
   std::map<WorkspaceName, std::set<WorkspaceName>> dependents_;  // by what they depend on
   std::set<WorkspaceName> changed_workspaces_;
   std::set<RunId> changed_runs_;
-  std::optional<Error> trouble_;  // of this round: wait it out
+  std::map<RunId, WorkspaceName> own_runs_;  // queued here, not heard of yet: whose they are
+  std::optional<Error> trouble_;             // of this round: wait it out
   BootInstant next_full_look_{};
   BootInstant next_prune_{};
 };

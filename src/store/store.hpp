@@ -145,6 +145,21 @@ struct RunFilter {
   int limit = 50;
 };
 
+// All that a decision about one workspace rests on.
+struct WorkspaceView {
+  Workspace workspace;
+  ScheduleCursor cursor;
+  std::vector<Run> unfinished;        // newest first
+  std::vector<Run> recent;            // of all, newest first
+  std::vector<Workspace> neighbours;  // those that were asked for and exist
+};
+
+struct ViewRequest {
+  WorkspaceName workspace;
+  std::vector<WorkspaceName> neighbours;
+  int recent_runs = 20;
+};
+
 struct LogChunk {
   Attempt attempt;
   std::int64_t offset = 0;  // byte position in that attempt's log
@@ -252,7 +267,9 @@ class Store {
   // new_cursor. A queued run of the slot is superseded by `run`. Occurrences already in the ledger
   // make the whole call fail with kConflict (I3).
   virtual Task<Result<std::vector<ScheduleCursor>>> cursors() = 0;
-  virtual Task<Result<ScheduleCursor>> cursor(WorkspaceName workspace) = 0;  // kNotFound
+  // The workspace and its cursor are read first, its newest runs last: where commit_plan() finds
+  // the row and the newest run unchanged, what is between belongs to them. kNotFound.
+  virtual Task<Result<WorkspaceView>> view(ViewRequest request) = 0;
   virtual Task<Status> commit_plan(LeaderFence fence, PlanCommit plan, Instant now) = 0;
   virtual Task<Result<std::vector<Occurrence>>> occurrences(OccurrenceFilter filter) = 0;
 

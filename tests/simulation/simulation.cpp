@@ -275,7 +275,7 @@ void Simulation::check_convergence() {
 // I3: each instant at which a schedule said something is in exactly one row.
 void Simulation::check_ledger() {
   for (const auto& name : workspaces_) {
-    const auto cursor = store_.now(store_.store().cursor(name));
+    const auto view = store_.now(store_.store().view({.workspace = name}));
     const auto rows = store_.now(store_.store().occurrences({.workspace = name, .limit = 100'000}));
     std::set<RunId> started;
     for (const auto& row : *rows) {
@@ -283,7 +283,7 @@ void Simulation::check_ledger() {
         fail_with("I3", fmt::format("run {} belongs to two occurrences", row.run->value));
       }
     }
-    for (Instant at = began_ + kEvery; at <= cursor->cursor; at += kEvery) {
+    for (Instant at = began_ + kEvery; at <= view->cursor.cursor; at += kEvery) {
       const auto covering = std::ranges::count_if(
           *rows, [&](const Occurrence& o) { return o.at <= at && at <= o.until; });
       if (covering == 1) continue;

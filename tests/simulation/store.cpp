@@ -320,8 +320,8 @@ Task<Status> SimulatedStore::remove_workspace(WorkspaceName name, std::string by
 Task<Result<std::vector<ScheduleCursor>>> SimulatedStore::cursors() {
   return read<std::vector<ScheduleCursor>>("cursors", [](Store& s) { return s.cursors(); });
 }
-Task<Result<ScheduleCursor>> SimulatedStore::cursor(WorkspaceName workspace) {
-  return read<ScheduleCursor>("cursor", [=](Store& s) { return s.cursor(workspace); });
+Task<Result<WorkspaceView>> SimulatedStore::view(ViewRequest request) {
+  return read<WorkspaceView>("view", [=](Store& s) { return s.view(request); });
 }
 Task<Result<std::vector<Occurrence>>> SimulatedStore::occurrences(OccurrenceFilter filter) {
   return read<std::vector<Occurrence>>("occurrences",

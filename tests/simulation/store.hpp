@@ -93,7 +93,7 @@ class SimulatedStore final : public Store {
   Task<Result<Workspace>> update_workspace(Workspace row, Instant now) override;
   Task<Status> remove_workspace(WorkspaceName name, std::string by, Instant now) override;
   Task<Result<std::vector<ScheduleCursor>>> cursors() override;
-  Task<Result<ScheduleCursor>> cursor(WorkspaceName workspace) override;
+  Task<Result<WorkspaceView>> view(ViewRequest request) override;
   Task<Status> commit_plan(LeaderFence fence, PlanCommit plan, Instant now) override;
   Task<Result<std::vector<Occurrence>>> occurrences(OccurrenceFilter filter) override;
   Task<Result<Run>> enqueue(NewRun run, WhenBusy when_busy) override;

@@ -17,6 +17,10 @@ namespace {
 
 constexpr std::chrono::seconds kPatience(60);
 
+constexpr const char* kEndSessions =
+    "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = "
+    "current_database() AND pid <> pg_backend_pid()";
+
 std::string binary(const std::string& name) {
   std::filesystem::path newest;
   std::error_code none;
@@ -159,11 +163,26 @@ std::string PostgresServer::take_database() {
   return name;
 }
 
-void PostgresServer::give_back_database(const std::string& name) {
+std::string PostgresServer::take_migrated_database() {
+  if (free_migrated_databases_.empty()) return take_database();
+  const std::string name = free_migrated_databases_.back();
+  free_migrated_databases_.pop_back();
+  return name;
+}
+
+void PostgresServer::give_back_migrated_database(const std::string& name) {
+  execute(kEndSessions, name);
+  // Rows only, and without the checks of foreign keys: a TRUNCATE makes new files.
   execute(
-      "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = "
-      "current_database() AND pid <> pg_backend_pid()",
+      "SET session_replication_role = replica; DO $$ DECLARE name text; BEGIN FOR name IN SELECT "
+      "tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migrations' "
+      "LOOP EXECUTE format('DELETE FROM %I', name); END LOOP; END $$",
       name);
+  free_migrated_databases_.push_back(name);
+}
+
+void PostgresServer::give_back_database(const std::string& name) {
+  execute(kEndSessions, name);
   execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public AUTHORIZATION " + std::string(kUser),
           name);
   free_databases_.push_back(name);

@@ -78,6 +78,7 @@ Task<> Notifications::send_outbox() {
     try {
       const BootInstant deadline = pool_->clock().boot_now() + kPatience;
       auto lease = co_await pool_->acquire(deadline);
+      ++pool_->counters().notifications;
       co_await lease->round_trip(queries, deadline);
     } catch (const SqlError&) {
       // A hint to look sooner is lost: the others look within a second.

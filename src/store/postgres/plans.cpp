@@ -28,16 +28,47 @@ Status insert_occurrence(Transaction& tx, const Occurrence& o, const std::option
 
 }  // namespace
 
+Task<Result<WorkspaceView>> view(Transaction& tx, const ViewRequest& request) {
+  // One round trip, in which each statement sees what was committed before it.
+  const RunFilter unfinished{.workspace = request.workspace,
+                             .statuses = {RunStatus::kQueued, RunStatus::kRunning}};
+  const RunFilter recent{.workspace = request.workspace, .limit = request.recent_runs};
+  const auto row = ask_workspace(tx, request.workspace);
+  const auto schedule = ask_cursor(tx, request.workspace);
+  std::optional<Transaction::Answer> beside;
+  if (!request.neighbours.empty()) beside = ask_workspaces(tx, request.neighbours);
+  const auto unfinished_runs = ask_runs(tx, unfinished);
+  const auto recent_runs = ask_runs(tx, recent);
+
+  const Rows rows = co_await tx.rows(row);
+  const Rows schedules = co_await tx.rows(schedule);
+  if (rows.empty() || schedules.empty()) {
+    co_return std::unexpected(no_such_workspace(request.workspace));
+  }
+  WorkspaceView view{.workspace = read_workspace(rows[0]), .cursor = read_cursor(schedules[0])};
+  if (beside) {
+    for (Row neighbour : co_await tx.rows(*beside)) {
+      view.neighbours.push_back(read_workspace(neighbour));
+    }
+  }
+  view.unfinished = co_await read_runs(tx, unfinished_runs, unfinished.limit);
+  view.recent = co_await read_runs(tx, recent_runs, recent.limit);
+  co_return view;
+}
+
 Task<Status> commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCommit& plan,
                          Instant now) {
   // One round trip: the workspace is held, then read with all that the decision rests on.
   static const std::string held =
       fmt::format("{}WHERE w.name = $1 FOR NO KEY UPDATE", kSelectWorkspaces);
-  static const std::string cursor_of = fmt::format("{}WHERE workspace = $1", kSelectCursors);
   const auto row = tx.lock(held, plan.workspace);
-  const auto schedule = tx.ask(cursor_of, plan.workspace);
+  const auto schedule = ask_cursor(tx, plan.workspace);
   const auto newest =
       tx.ask("SELECT id FROM runs WHERE workspace = $1 ORDER BY seq DESC LIMIT 1", plan.workspace);
+  // A decision that changes the workspace itself asks after that.
+  const bool changes_workspace = plan.clear_ttl || plan.clear_retry;
+  std::optional<Enqueueing> queueing;
+  if (plan.run && !changes_workspace) queueing = ask_enqueue(tx, *plan.run);
   if (auto leads = co_await check_leader(tx, fence); !leads) co_return leads;
 
   const Rows rows = co_await tx.rows(row);
@@ -59,13 +90,14 @@ Task<Status> commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCo
     if (o.outcome == Outcome::kFired && !started && plan.run) started = plan.run->id;
     if (auto fresh = insert_occurrence(tx, o, started, present.cursor); !fresh) co_return fresh;
   }
-  if (plan.clear_ttl || plan.clear_retry) {
+  if (changes_workspace) {
     Result<Workspace> changed = after_plan(plan, before);
     if (!changed) co_return std::unexpected(changed.error());
     save_workspace(tx, before, *std::move(changed), now);
   }
   if (!plan.run) co_return Status();
-  const Result<Run> queued = co_await enqueue(tx, *plan.run, WhenBusy::kSupersede);
+  if (!queueing) queueing = ask_enqueue(tx, *plan.run);
+  const Result<Run> queued = co_await enqueue(tx, *plan.run, WhenBusy::kSupersede, *queueing);
   if (!queued) co_return std::unexpected(queued.error());
   co_return check_planned_run(plan, queued->id);
 }

@@ -7,6 +7,7 @@
 
 namespace provisioner::postgres {
 
+Task<Result<WorkspaceView>> view(Transaction& tx, const ViewRequest& request);
 Task<Status> commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCommit& plan,
                          Instant now);
 Task<Result<std::vector<Occurrence>>> occurrences(Transaction& tx, const OccurrenceFilter& filter);

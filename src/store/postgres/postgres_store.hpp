@@ -13,7 +13,8 @@ namespace provisioner {
 
 // What a store has done so far; for metrics and tests.
 struct PostgresCounters {
-  std::int64_t round_trips = 0;
+  std::int64_t round_trips = 0;    // of calls
+  std::int64_t notifications = 0;  // round trips that told other instances of commits
   std::int64_t connections_opened = 0;
   std::int64_t transactions_repeated = 0;
   std::int64_t ambiguous = 0;

@@ -54,29 +54,36 @@ void insert_run(Transaction& tx, const NewRun& r) {
 }  // namespace
 
 Task<Result<Run>> enqueue(Transaction& tx, const NewRun& wanted, WhenBusy when_busy) {
-  // One round trip: the workspace is held, then all is read that the answer rests on. The bundle is
-  // held too, against a pruning.
+  co_return co_await enqueue(tx, wanted, when_busy, ask_enqueue(tx, wanted));
+}
+
+Enqueueing ask_enqueue(Transaction& tx, const NewRun& wanted) {
+  // The workspace is held, then all is read that the answer rests on. The bundle is held too,
+  // against a pruning.
   static const std::string held =
       fmt::format("{}WHERE w.name = $1 FOR NO KEY UPDATE", kSelectWorkspaces);
   static const std::string by_key = fmt::format("{}WHERE r.idempotency_key = $1", kSelectRuns);
   static const std::string in_slot = fmt::format(
       "{}WHERE r.workspace = $1 AND r.job = '' AND r.status IN ('queued', 'running')", kSelectRuns);
-  const auto row = tx.lock(held, wanted.workspace);
-  const auto bundle =
-      tx.lock("SELECT 1 FROM bundles WHERE hash = $1 FOR KEY SHARE", wanted.definition.bundle);
-  const auto first = tx.ask(by_key, wanted.idempotency_key);
-  const auto same_id = ask_run(tx, wanted.id);
-  const auto slot = tx.ask(in_slot, wanted.workspace);
+  return {.workspace = tx.lock(held, wanted.workspace),
+          .bundle = tx.lock("SELECT 1 FROM bundles WHERE hash = $1 FOR KEY SHARE",
+                            wanted.definition.bundle),
+          .by_key = tx.ask(by_key, wanted.idempotency_key),
+          .by_id = ask_run(tx, wanted.id),
+          .slot = tx.ask(in_slot, wanted.workspace)};
+}
 
-  const Rows workspace_rows = co_await tx.rows(row);
+Task<Result<Run>> enqueue(Transaction& tx, const NewRun& wanted, WhenBusy when_busy,
+                          Enqueueing asked) {
+  const Rows workspace_rows = co_await tx.rows(asked.workspace);
   if (!wanted.idempotency_key.empty()) {
-    if (auto made = one_run(co_await tx.rows(first))) co_return *std::move(made);
+    if (auto made = one_run(co_await tx.rows(asked.by_key))) co_return *std::move(made);
   }
   if (workspace_rows.empty()) co_return std::unexpected(no_such_workspace(wanted.workspace));
-  if ((co_await tx.rows(bundle)).empty()) co_return std::unexpected(unknown_bundle(wanted));
-  if (!(co_await tx.rows(same_id)).empty()) co_return std::unexpected(run_exists(wanted.id));
+  if ((co_await tx.rows(asked.bundle)).empty()) co_return std::unexpected(unknown_bundle(wanted));
+  if (!(co_await tx.rows(asked.by_id)).empty()) co_return std::unexpected(run_exists(wanted.id));
   std::optional<Run> queued, running;
-  for (Row present : co_await tx.rows(slot)) {
+  for (Row present : co_await tx.rows(asked.slot)) {
     Run found = read_run(present).run;
     (found.status == RunStatus::kQueued ? queued : running) = std::move(found);
   }
@@ -128,6 +135,10 @@ Task<Result<Run>> run(Transaction& tx, const RunId& id) {
 }
 
 Task<Result<std::vector<Run>>> runs(Transaction& tx, const RunFilter& filter) {
+  co_return co_await read_runs(tx, ask_runs(tx, filter), filter.limit);
+}
+
+std::vector<Transaction::Answer> ask_runs(Transaction& tx, const RunFilter& filter) {
   // One ordered range of an index for each status, merged: never a scan of the whole history.
   constexpr std::int64_t kAfterAll = std::numeric_limits<std::int64_t>::max();
   const int limit = std::max(filter.limit, 0);
@@ -144,6 +155,11 @@ Task<Result<std::vector<Run>>> runs(Transaction& tx, const RunFilter& filter) {
     if (status) query.bind(to_string(*status));
     answers.push_back(tx.ask(std::move(query)));
   }
+  return answers;
+}
+
+Task<std::vector<Run>> read_runs(Transaction& tx, std::vector<Transaction::Answer> answers,
+                                 int limit) {
   std::vector<PlacedRun> found;
   for (const auto answer : answers) {
     for (Row row : co_await tx.rows(answer)) found.push_back(read_run(row));
@@ -151,7 +167,7 @@ Task<Result<std::vector<Run>>> runs(Transaction& tx, const RunFilter& filter) {
   std::ranges::sort(found, std::greater<>(), &PlacedRun::seq);
   std::vector<Run> newest_first;
   for (auto& placed : found) {
-    if (newest_first.size() == static_cast<std::size_t>(limit)) break;
+    if (newest_first.size() == static_cast<std::size_t>(std::max(limit, 0))) break;
     newest_first.push_back(std::move(placed.run));
   }
   co_return newest_first;

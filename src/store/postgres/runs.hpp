@@ -9,11 +9,24 @@
 namespace provisioner::postgres {
 
 Task<Result<Run>> enqueue(Transaction& tx, const NewRun& run, WhenBusy when_busy);
+
+// The same in two steps: queues the questions, which hold the workspace, and acts on the answers.
+struct Enqueueing {
+  Transaction::Answer workspace, bundle, by_key, by_id, slot;
+};
+Enqueueing ask_enqueue(Transaction& tx, const NewRun& run);
+Task<Result<Run>> enqueue(Transaction& tx, const NewRun& run, WhenBusy when_busy, Enqueueing asked);
+
 Task<Status> set_waiting(Transaction& tx, const LeaderFence& fence, const RunId& id,
                          const std::string& waiting_for);
 Task<Result<Run>> request_cancel(Transaction& tx, const RunId& id, Instant now);
 Task<Result<Run>> run(Transaction& tx, const RunId& id);
 Task<Result<std::vector<Run>>> runs(Transaction& tx, const RunFilter& filter);
+
+// The same in two steps: queues the questions, and reads their answers.
+std::vector<Transaction::Answer> ask_runs(Transaction& tx, const RunFilter& filter);
+Task<std::vector<Run>> read_runs(Transaction& tx, std::vector<Transaction::Answer> answers,
+                                 int limit);
 
 // Queues: the oldest run that may be claimed at `now`. The second holds it and its workspace, and
 // passes over those that others hold.

@@ -250,11 +250,20 @@ Task<Result<std::vector<ScheduleCursor>>> cursors(Transaction& tx) {
   co_return all;
 }
 
-Task<Result<ScheduleCursor>> cursor(Transaction& tx, const WorkspaceName& name) {
+Transaction::Answer ask_workspace(Transaction& tx, const WorkspaceName& name) {
+  return tx.ask(select_workspace(), name);
+}
+
+Transaction::Answer ask_workspaces(Transaction& tx, const std::vector<WorkspaceName>& names) {
+  static const std::string text = fmt::format("{}WHERE w.name = ANY($1)", kSelectWorkspaces);
+  TextArray wanted;
+  for (const WorkspaceName& name : names) wanted.items.push_back(name.value);
+  return tx.ask(text, wanted);
+}
+
+Transaction::Answer ask_cursor(Transaction& tx, const WorkspaceName& name) {
   static const std::string text = fmt::format("{}WHERE workspace = $1", kSelectCursors);
-  const Rows rows = co_await tx.query(text, name);
-  if (rows.empty()) co_return std::unexpected(no_such_workspace(name));
-  co_return read_cursor(rows[0]);
+  return tx.ask(text, name);
 }
 
 void save_workspace(Transaction& tx, const Workspace& before, Workspace changed, Instant now) {

@@ -24,7 +24,11 @@ Task<Result<Workspace>> update_workspace(Transaction& tx, const Workspace& row, 
 Task<Status> remove_workspace(Transaction& tx, const WorkspaceName& name, const std::string& by,
                               Instant now);
 Task<Result<std::vector<ScheduleCursor>>> cursors(Transaction& tx);
-Task<Result<ScheduleCursor>> cursor(Transaction& tx, const WorkspaceName& name);
+
+// Queue.
+Transaction::Answer ask_workspace(Transaction& tx, const WorkspaceName& name);
+Transaction::Answer ask_workspaces(Transaction& tx, const std::vector<WorkspaceName>& names);
+Transaction::Answer ask_cursor(Transaction& tx, const WorkspaceName& name);
 
 // Queues: writes `changed` over `before`, which was locked, with the next version; nothing when
 // they are equal.

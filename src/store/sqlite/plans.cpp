@@ -58,6 +58,33 @@ Status consume(Transaction& tx, const PlanCommit& plan, Instant now) {
 
 }  // namespace
 
+Result<WorkspaceView> view(Transaction& tx, const ViewRequest& request) {
+  WorkspaceView view;
+  Result<Workspace> row = workspace(tx, request.workspace);
+  if (!row) return std::unexpected(row.error());
+  view.workspace = *std::move(row);
+  const Result<ScheduleCursor> present = cursor(tx, request.workspace);
+  if (!present) return std::unexpected(present.error());
+  view.cursor = *present;
+  for (const WorkspaceName& name : request.neighbours) {
+    Result<Workspace> neighbour = workspace(tx, name);
+    if (neighbour) {
+      view.neighbours.push_back(*std::move(neighbour));
+    } else if (neighbour.error().kind != ErrorKind::kNotFound) {
+      return std::unexpected(neighbour.error());
+    }
+  }
+  Result<std::vector<Run>> unfinished = runs(
+      tx, {.workspace = request.workspace, .statuses = {RunStatus::kQueued, RunStatus::kRunning}});
+  if (!unfinished) return std::unexpected(unfinished.error());
+  view.unfinished = *std::move(unfinished);
+  Result<std::vector<Run>> recent =
+      runs(tx, {.workspace = request.workspace, .limit = request.recent_runs});
+  if (!recent) return std::unexpected(recent.error());
+  view.recent = *std::move(recent);
+  return view;
+}
+
 Status commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCommit& plan, Instant now) {
   if (auto leads = check_leader(tx, fence); !leads) return leads;
   const Result<ScheduleCursor> present = cursor(tx, plan.workspace);

@@ -7,6 +7,7 @@
 
 namespace provisioner::sqlite {
 
+Result<WorkspaceView> view(Transaction& tx, const ViewRequest& request);
 Status commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCommit& plan, Instant now);
 Result<std::vector<Occurrence>> occurrences(Transaction& tx, const OccurrenceFilter& filter);
 

@@ -137,8 +137,9 @@ class SqliteStore final : public Store {
   Task<Result<std::vector<ScheduleCursor>>> cursors() override {
     return call<std::vector<ScheduleCursor>>([](auto& tx) { return sqlite::cursors(tx); });
   }
-  Task<Result<ScheduleCursor>> cursor(WorkspaceName workspace) override {
-    return call<ScheduleCursor>([=](auto& tx) { return sqlite::cursor(tx, workspace); });
+  Task<Result<WorkspaceView>> view(ViewRequest request) override {
+    return call<WorkspaceView>(
+        [request = std::move(request)](auto& tx) { return sqlite::view(tx, request); });
   }
   Task<Status> commit_plan(LeaderFence fence, PlanCommit plan, Instant now) override {
     return call<void>([fence, plan = std::move(plan), now](auto& tx) {

@@ -19,6 +19,33 @@ TEST_P(StoreContract, APlanMovesCursorLedgerAndQueueTogether) {
   EXPECT_EQ(queued.trigger, Trigger::kSchedule);
 }
 
+TEST_P(StoreContract, AViewHasAllThatADecisionRestsOn) {
+  given_workspace("network");
+  given_workspace("stray");
+  const Workspace present = given_workspace();
+  EXPECT_TRUE(shop_view().recent.empty());
+
+  const ClaimedRun first = given_running();
+  must(await(store().finish_attempt(first.fence, {.status = RunStatus::kSucceeded}, now_)));
+  const ClaimedRun second = given_running();
+  const Run third = given_queued();
+  given_queued("stray");
+  const WorkspaceView view = shop_view({WorkspaceName("network"), WorkspaceName("nowhere")});
+  EXPECT_EQ(view.workspace, shop());
+  EXPECT_EQ(view.cursor.workspace, present.name);
+  EXPECT_EQ(view.cursor.cursor, now_);
+  ASSERT_EQ(view.unfinished.size(), 2u);
+  EXPECT_EQ(view.unfinished[0].id, third.id);
+  EXPECT_EQ(view.unfinished[1].id, second.run.id);
+  ASSERT_EQ(view.recent.size(), 3u);
+  EXPECT_EQ(view.recent[2].id, first.run.id);
+  ASSERT_EQ(view.neighbours.size(), 1u);
+  EXPECT_EQ(view.neighbours[0].name.value, "network");
+  EXPECT_EQ(must(await(store().view({.workspace = present.name, .recent_runs = 1}))).recent.size(),
+            1u);
+  EXPECT_EQ(outcome(await(store().view({.workspace = WorkspaceName("nowhere")}))), "not_found");
+}
+
 TEST_P(StoreContract, I3_TheSamePlanTwiceStartsOneRun) {
   given_workspace();
   const LeaderFence fence = given_leader();

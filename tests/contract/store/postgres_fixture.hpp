@@ -14,9 +14,21 @@ namespace provisioner {
 // An empty database until its holder ends. Stores on it are closed before.
 class Database {
  public:
-  explicit Database(testing::PostgresServer& server = testing::PostgresServer::shared())
-      : server_(server), name_(server.take_database()) {}
-  ~Database() { server_.give_back_database(name_); }
+  // With kMigrated the tables may be there already; the holder leaves them as they are.
+  enum class Schema { kNone, kMigrated };
+
+  explicit Database(testing::PostgresServer& server = testing::PostgresServer::shared(),
+                    Schema schema = Schema::kNone)
+      : server_(server),
+        schema_(schema),
+        name_(schema == Schema::kNone ? server.take_database() : server.take_migrated_database()) {}
+  ~Database() {
+    if (schema_ == Schema::kNone) {
+      server_.give_back_database(name_);
+    } else {
+      server_.give_back_migrated_database(name_);
+    }
+  }
   Database(const Database&) = delete;
   Database& operator=(const Database&) = delete;
 
@@ -36,6 +48,7 @@ class Database {
 
  private:
   testing::PostgresServer& server_;
+  Schema schema_;
   std::string name_;
 };
 

@@ -181,7 +181,11 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
   Workspace shop() { return must(await(store().workspace(WorkspaceName(kShop)))); }
   Run run(const RunId& id) { return must(await(store().run(id))); }
 
-  ScheduleCursor shop_cursor() { return must(await(store().cursor(WorkspaceName(kShop)))); }
+  WorkspaceView shop_view(std::vector<WorkspaceName> neighbours = {}) {
+    return must(await(
+        store().view({.workspace = WorkspaceName(kShop), .neighbours = std::move(neighbours)})));
+  }
+  ScheduleCursor shop_cursor() { return shop_view().cursor; }
 
   // A plan that moves the cursor by `minutes` and records a deploy at that instant.
   PlanCommit plan(int minutes, Outcome what = Outcome::kNoChange) {

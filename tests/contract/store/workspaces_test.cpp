@@ -28,7 +28,8 @@ TEST_P(StoreContract, EachWorkspaceHasACursorOfItsOwn) {
   must(await(store().publish(other, now_)));
   EXPECT_EQ(shop_cursor().workspace, WorkspaceName(kShop));
   EXPECT_EQ(shop_cursor().cursor, now_);
-  EXPECT_EQ(must(await(store().cursor(WorkspaceName("other")))).cursor, other.first_cursor);
+  EXPECT_EQ(must(await(store().view({.workspace = WorkspaceName("other")}))).cursor.cursor,
+            other.first_cursor);
   EXPECT_EQ(must(await(store().cursors())).size(), 2u);
 }
 
@@ -154,7 +155,7 @@ TEST_P(StoreContract, ARemovedWorkspaceIsForgottenWithAllItHad) {
   EXPECT_TRUE(must(await(store().runs({}))).empty());
   EXPECT_TRUE(must(await(store().occurrences({}))).empty());
   EXPECT_TRUE(must(await(store().cursors())).empty());
-  EXPECT_EQ(outcome(await(store().cursor(WorkspaceName(kShop)))), "not_found");
+  EXPECT_EQ(outcome(await(store().view({.workspace = WorkspaceName(kShop)}))), "not_found");
   EXPECT_TRUE(must(await(store().state_versions(slot()))).empty());
   EXPECT_EQ(must(await(store().config_changes(WorkspaceName(kShop), 1)))[0].change_type, "removed");
   EXPECT_EQ(given_workspace().status, WorkspaceStatus::kPending);

@@ -124,7 +124,7 @@ TEST_F(Tokens, AScopedOneSeesItsPartOfTheLedgerPageByPage) {
   const Instant start = clock_.now() - 20h;
   for (const char* name : {"shop", "other"}) {
     given_workspace(name);
-    const auto cursor = must(await(store_->cursor(WorkspaceName(name))));
+    const auto cursor = must(await(store_->view({.workspace = WorkspaceName(name)}))).cursor;
     PlanCommit plan{.workspace = WorkspaceName(name),
                     .config_version = cursor.config_version,
                     .new_cursor = start + 10h};
