@@ -129,8 +129,8 @@ void write_page(const std::string& path, const std::string& build, const std::ve
 Written by `tools/failover --rounds {}` ({} build): three daemons, three etcd members and PostgreSQL
 on one machine with {} processors, at a load average of {}. Measured from outside: from the last
 moment at which the old leader could decide anything to the commit of the next term, after which the
-next one decides. For a graceful stop that moment is the commit by which it hands its term back; else
-it is the signal.
+next one decides. For a graceful stop that moment is the commit by which it hands its term back;
+else it is the signal.
 
 | event | ttl | p50 | max | promised | |
 | --- | --- | --- | --- | --- | --- |
