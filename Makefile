@@ -11,7 +11,7 @@ TOOLS_DIR := $(CURDIR)/build/tools
 # A tofu that `make deps` fetched is used only where the machine has neither tofu nor terraform.
 export PATH := $(PATH):$(TOOLS_DIR)
 
-.PHONY: help deps build run cluster test test-fast bench fuzz simulate lint format install clean
+.PHONY: help deps build run cluster test test-fast bench fuzz simulate failover lint format install clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,9 @@ test-fast: deps  ## build, and run all tests of the release build only
 
 bench: deps  ## measure, with a peer or the physical limit beside each figure
 	@tools/bench
+
+failover: deps  ## failovers of a real cluster, measured; writes docs/failover.md
+	@tools/failover
 
 fuzz: deps  ## fuzz every target for FUZZ_SECONDS (60) each
 	@tools/fuzz

@@ -157,7 +157,8 @@ AdoptionVerdict Supervisor::judge_row(const AttemptRow& row, bool lease_expired)
 Task<bool> Supervisor::end(AttemptRow row, AdoptionVerdict verdict, bool lease_expired,
                            std::optional<LeaderFence> fence) {
   if (verdict.action == AdoptionAction::kEnd) {
-    if (row.process && !lease_expired && co_await is_stopping(row)) co_return false;
+    // Or beginning: a runner that is about to register is let in, and watched from the next look.
+    if (!lease_expired && co_await is_stopping(row)) co_return false;
     const auto killed =
         co_await parts_.launcher.kill_process_set(row.run, row.attempt, kKillPatience);
     if (!killed) {
@@ -187,7 +188,11 @@ Task<bool> Supervisor::is_stopping(AttemptRow row) {
   const auto now = parts_.clock.boot_now();
   const auto [patience, fresh] =
       patience_.try_emplace(Key(row.run, row.attempt), now + parts_.stop_allowance);
-  if (fresh) parts_.log.info("waiting for what a dead guard left to stop", fields_of(row));
+  if (fresh) {
+    parts_.log.info(row.process ? "waiting for what a dead guard left to stop"
+                                : "waiting for a runner that has not registered yet",
+                    fields_of(row));
+  }
   co_return now < patience->second;
 }
 

@@ -220,7 +220,8 @@ void Recorder::judge_states(std::string& wrong) {
     SELECT workspace || ' version ' || number || ' serial ' || serial || ' after ' || before
     FROM (SELECT workspace, number, serial, lineage,
                  lag(serial) OVER w AS before, lag(lineage) OVER w AS lineage_before
-          FROM state_versions WHERE NOT divergent WINDOW w AS (PARTITION BY workspace ORDER BY number)
+          FROM state_versions WHERE NOT divergent
+          WINDOW w AS (PARTITION BY workspace ORDER BY number)
          ) AS versions
     WHERE serial <= before OR lineage <> lineage_before)sql")) {
     wrong += "state " + row + "\n";

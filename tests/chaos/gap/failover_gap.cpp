@@ -1,5 +1,5 @@
 // Measures from outside how long nobody decides when a leader goes, and writes the page about it.
-//   failover_gap ROUNDS PAGE
+//   failover_gap ROUNDS BUILD PAGE
 #include <fmt/format.h>
 #include <signal.h>
 
@@ -121,19 +121,21 @@ std::string load_average() {
   return text;
 }
 
-void write_page(const std::string& path, const std::vector<Measured>& all, int rounds) {
+void write_page(const std::string& path, const std::string& build, const std::vector<Measured>& all,
+                int rounds) {
   std::ofstream page(path);
   page << fmt::format(R"(# Failover
 
-Written by `tools/failover --rounds {}`: three daemons, three etcd members and PostgreSQL on one
-machine with {} processors, at a load average of {}. Measured from outside: from the last moment at which the
-old leader could decide anything to the commit of the next term, after which the next one decides. For
-a graceful stop that moment is the commit by which it hands its term back; else it is the signal.
+Written by `tools/failover --rounds {}` ({} build): three daemons, three etcd members and PostgreSQL
+on one machine with {} processors, at a load average of {}. Measured from outside: from the last
+moment at which the old leader could decide anything to the commit of the next term, after which the
+next one decides. For a graceful stop that moment is the commit by which it hands its term back;
+else it is the signal.
 
 | event | ttl | p50 | max | promised | |
 | --- | --- | --- | --- | --- | --- |
 )",
-                      rounds, std::thread::hardware_concurrency(), load_average());
+                      rounds, build, std::thread::hardware_concurrency(), load_average());
   for (const Measured& m : all) {
     const double max = quantile(m.gaps, 1);
     page << fmt::format("| {} | {} | {:.0f} ms | {:.0f} ms | {} {} ms | {} |\n", m.what, m.ttl,
@@ -141,13 +143,12 @@ a graceful stop that moment is the commit by which it hands its term back; else 
                         max <= static_cast<double>(m.promised.count()) ? "kept" : "missed");
   }
   page << R"(
-Runs in flight go on in all three: their runners wait for their daemon, or for the next one. What else
-is tried, and judged by who runs, what the tables hold and what a journal says, is in
-`tests/chaos/failover`.
+Runs in flight go on in all three: their runners wait for their daemon. What else is tried, and
+judged by who runs, what the tables hold and what a journal says, is in `tests/chaos/failover`.
 )";
 }
 
-int measure(int rounds, const std::string& path) {
+int measure(int rounds, const std::string& build, const std::string& path) {
   std::vector<Measured> all;
   const auto take = [&](Measured m, auto&& once) {
     for (int i = 0; i < rounds; ++i) {
@@ -164,7 +165,7 @@ int measure(int rounds, const std::string& path) {
     take({"daemon and parent paused, as a lost host", name, ttl + 1s, {}},
          [&] { return measurement.pause(); });
   }
-  write_page(path, all, rounds);
+  write_page(path, build, all, rounds);
   std::cout << "written: " << path << "\n";
   return 0;
 }
@@ -173,12 +174,13 @@ int measure(int rounds, const std::string& path) {
 }  // namespace provisioner::testing
 
 int main(int count, char** arguments) {
-  if (count != 3) {
-    std::cerr << "usage: failover_gap ROUNDS PAGE\n";
+  if (count != 4) {
+    std::cerr << "usage: failover_gap ROUNDS BUILD PAGE\n";
     return 2;
   }
   try {
-    return provisioner::testing::measure(std::max(1, std::atoi(arguments[1])), arguments[2]);
+    return provisioner::testing::measure(std::max(1, std::atoi(arguments[1])), arguments[2],
+                                         arguments[3]);
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
     return 1;
