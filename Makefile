@@ -11,7 +11,7 @@ TOOLS_DIR := $(CURDIR)/build/tools
 # A tofu that `make deps` fetched is used only where the machine has neither tofu nor terraform.
 export PATH := $(PATH):$(TOOLS_DIR)
 
-.PHONY: help deps build run cluster test test-fast bench fuzz simulate failover lint format install clean
+.PHONY: help deps build run cluster test test-fast test-faults bench fuzz simulate failover lint format install clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ cluster: build  ## the same by three daemons with three etcd members and a Postg
 
 test: deps  ## build, and run all tests (also under sanitizers)
 	@tools/test
+
+test-faults: deps  ## build, and run the tests with faults: three daemons, and the simulator's wrong designs
+	@tools/build release && ctest --test-dir build/release --output-on-failure -L 'chaos|mutation'
 
 test-fast: deps  ## build, and run all tests of the release build only
 	@tools/build release && ctest --test-dir build/release --output-on-failure -j $(JOBS)
