@@ -151,6 +151,7 @@ InterruptionOutcome StateService::interrupt(const ClaimedRun& claimed,
                                             std::vector<std::string> recovered) {
   Interruption interruption{.run = claimed.fence.run,
                             .attempt = claimed.fence.attempt,
+                            .heartbeat_seq = 1,  // it registered, and no more
                             .reason = "its processes are dead"};
   for (std::string& body : recovered) {
     interruption.recovered.push_back({tofu::parse_state(body).value(), body});
