@@ -138,7 +138,12 @@ Task<Status> Daemon::once_available(std::string what, std::function<Task<Status>
   std::string said;
   while (true) {
     const Status done = co_await attempt();
-    if (done || done.error().kind != ErrorKind::kUnavailable) co_return done;
+    // Each attempt may be repeated, also one that was perhaps carried out.
+    if (done ||
+        (done.error().kind != ErrorKind::kUnavailable &&
+         done.error().kind != ErrorKind::kAmbiguous && done.error().kind != ErrorKind::kTimeout)) {
+      co_return done;
+    }
     waiting_for_ = fmt::format("{}: {}", what, done.error().message);
     if (std::exchange(said, done.error().message) != said) {
       log_.warning(fmt::format("not ready, trying again: {}", waiting_for_));
