@@ -83,8 +83,14 @@ class Instance {
 
  private:
   Task<> claim_while_there_are(std::vector<ClaimedRun>& claimed, Instant now) {
-    while (auto next = must(co_await store().claim_next(claim_request(now)))) {
-      claimed.push_back(*std::move(next));
+    while (true) {
+      const ClaimRequest request = claim_request(now);
+      auto answer = co_await store().claim_next(request);
+      const bool was_lost = !answer && answer.error().kind == ErrorKind::kAmbiguous;
+      if (was_lost) answer = co_await store().find_claim(request.claim);
+      auto next = must(std::move(answer));
+      if (next) claimed.push_back(*std::move(next));
+      if (!next && !was_lost) co_return;
     }
   }
 
