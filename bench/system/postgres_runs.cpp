@@ -255,9 +255,8 @@ void measure() {
   const std::string database = server().take_database();
   // The first one leads; only the leader starts runs.
   Instance leader("leader", database, "leader");
-  if (!eventually(kPatience, [&] {
-        return leader.api().get("/api/v1/cluster")["leader"] == "leader";
-      })) {
+  if (!eventually(kPatience,
+                  [&] { return leader.api().get("/api/v1/cluster")["leader"] == "leader"; })) {
     throw std::runtime_error("nobody leads\n" + leader.log());
   }
   {

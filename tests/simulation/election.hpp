@@ -77,7 +77,8 @@ class SimulatedElection final : public Election {
   Task<Result<BootInstant>> campaign() override;
   Task<Result<BootInstant>> renew() override;
   Task<> resign() override;
-  // Nothing in the simulation asks: views decide nothing, and a session of the dead ends by its ttl.
+  // Nothing in the simulation asks: views decide nothing, and a session of the dead ends by its
+  // ttl.
   Task<Result<ElectionView>> observe() override { co_return ElectionView{}; }
   Task<Status> release(std::string) override {
     co_return fail(ErrorKind::kUnavailable, "nobody releases for the dead here");
