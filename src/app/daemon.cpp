@@ -426,7 +426,8 @@ Task<> Daemon::live() {
 // A person drains this instance, or its clock or its id is not what it should be.
 void Daemon::heed_membership() {
   const bool id_lost = !membership_->id_lost().empty();
-  const bool aside = membership_->draining() || id_lost;
+  // A daemon that stops must not begin anew because a drain was undone meanwhile.
+  const bool aside = membership_->draining() || id_lost || stop_requests_ > 0;
   leadership_->stand_aside(aside);
   dispatcher_->set_claiming(!aside);
   scheduler_->wake();

@@ -57,13 +57,15 @@ Task<> LeadershipLoop::run() {
     co_await let_others_first();
     if (stopping_) break;
     const Status ended = co_await lead_once();
-    if (won_) {
-      backoff.reset();
-      const Term term = won_->fence.term;
-      become(std::nullopt);
-      co_await tell("cluster.stopped_leading", term, ended ? "resigned" : ended.error().message);
-    }
+    const std::optional<WonTerm> lost = won_;
+    become(std::nullopt);
+    // First of all: the store may be what was lost, and slow to say so.
     co_await election_.resign();
+    if (lost) {
+      backoff.reset();
+      co_await tell("cluster.stopped_leading", lost->fence.term,
+                    ended ? "resigned" : ended.error().message);
+    }
     if (stopping_) break;
     if (ended) continue;
     log_.warning(fmt::format("not leading: {}", ended.error().message));

@@ -61,7 +61,7 @@ Task<Reply> set_draining(Services& services, const Call& call, bool draining) {
 
 }  // namespace
 
-Task<Reply> show_cluster(Services& services, Call) {
+Task<Reply> show_cluster(Services& services, Call call) {
   Store& store = services.parts.store;
   const auto leadership = co_await store.leadership();
   if (!leadership) co_return refuse(leadership.error());
@@ -81,6 +81,8 @@ Task<Reply> show_cluster(Services& services, Call) {
       .store = store.describe(),
       .election = services.parts.election,
       .disagreements = find_disagreements(*workspaces, *reports, *instances, services.now())};
+  std::erase_if(cluster.disagreements,
+                [&](const Disagreement& d) { return !call.caller.scope.contains(d.workspace); });
   for (const Instance& row : *instances) {
     const bool is_self = row.id == services.parts.instance;
     const bool leads = is_self ? leader.leads : row.id == leadership->leader;

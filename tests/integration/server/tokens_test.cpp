@@ -30,7 +30,7 @@ class Tokens : public ApiTest {
   // A stream of events has no end, so only its head is asked for.
   http::Response visit(const std::string& token, const Route& route,
                        const std::string& workspace = "shop") {
-    const bool endless = route.pattern.ends_with("/events");
+    const bool endless = route.pattern == "/api/v1/events";
     return ask_with(token, endless ? "HEAD" : std::string(route.method), path_of(route, workspace));
   }
   static std::string described(const Route& route) {
