@@ -114,7 +114,7 @@ Task<bool> Supervisor::look() {
   std::erase_if(said_, has_ended);
   std::erase_if(patience_, has_ended);
   if (!ended.empty()) parts_.capacity_freed();
-  std::vector<runner::AttemptDirectory> left;
+  auto left = std::exchange(untidy_, {});
   for (const auto& [key, directory] : unguarded_) {
     const bool guarded =
         guards_.contains(key) || std::ranges::find(ended, key, &Ended::first) != ended.end();
@@ -174,8 +174,10 @@ Task<bool> Supervisor::end(AttemptRow row, AdoptionVerdict verdict, bool lease_e
     parts_.log.warning("could not end an attempt: " + interrupted.error().message, fields_of(row));
     co_return false;
   }
-  if (const auto guard = guards_.find(Key(row.run, row.attempt)); guard != guards_.end()) {
-    guard->second.process->exited();  // reaps it
+  // A guard that the dispatcher started only after the process set was proved empty still lives;
+  // its runner will not be let in. Its directory is tidied when it has ended.
+  if (const auto guard = guards_.find(Key(row.run, row.attempt));
+      guard != guards_.end() && guard->second.process->exited()) {
     guards_.erase(guard);
   }
   parts_.capacity_freed();
@@ -253,11 +255,25 @@ Task<Status> Supervisor::interrupt(AttemptRow row, AdoptionVerdict verdict,
   co_return Status();
 }
 
-// The attempt has ended in the store and so has its guard. Nothing should be left; what is left
-// after all (the attempt was fenced while tofu worked) is kept for a person.
+// The attempt has ended in the store and so has its guard. What the store has, nobody needs any
+// more: the answer to the call that ended the attempt may have been lost. A state that it lacks
+// (the attempt was fenced while tofu worked) is kept for a person.
 Task<> Supervisor::tidy(runner::AttemptDirectory directory, WorkspaceName workspace) {
   const LogFields fields = {{"workspace", workspace.value}, {"directory", directory.root.string()}};
-  const auto left = co_await parts_.launcher.read_leftovers(directory);
+  auto left = co_await parts_.launcher.read_leftovers(directory);
+  if (!left.states.empty()) {
+    const auto stored = co_await parts_.store.state_versions(StateSlot{workspace, ""});
+    if (!stored) {
+      parts_.log.warning(
+          "cannot look for the states of an ended attempt, trying again: " + stored.error().message,
+          fields);
+      untidy_.push_back(std::move(directory));
+      co_return;
+    }
+    std::erase_if(left.states, [&](const RecoveredState& state) {
+      return std::ranges::find(*stored, state.meta, &StateVersion::meta) != stored->end();
+    });
+  }
   if (left.states.empty() && left.unreadable.empty()) {
     const auto removed = co_await parts_.launcher.remove(directory);
     if (!removed) parts_.log.warning(removed.error().message, fields);
@@ -265,16 +281,16 @@ Task<> Supervisor::tidy(runner::AttemptDirectory directory, WorkspaceName worksp
   }
   const std::string reason = fmt::format(
       "an attempt that no longer counted left a state that nobody took: compare {} with the "
-      "current "
-      "state, then `workspace release {}`",
+      "current state, then `workspace release {}`",
       kept_place(parts_.state_dir, workspace, directory).string(), workspace.value);
-  parts_.log.error(reason, fields);
   const auto held = co_await hold_workspace(parts_.store, workspace, reason, parts_.clock.now());
-  if (!held) {
-    parts_.log.error("holding the workspace: " + held.error().message, fields);
-    // The sweep at the next start tries again, unless there is nothing left to hold.
-    if (held.error().kind != ErrorKind::kNotFound) co_return;
+  // Without a workspace there is nothing to hold.
+  if (!held && held.error().kind != ErrorKind::kNotFound) {
+    parts_.log.warning("cannot hold the workspace, trying again: " + held.error().message, fields);
+    untidy_.push_back(std::move(directory));
+    co_return;
   }
+  parts_.log.error(reason, fields);
   const auto moved = co_await parts_.launcher.keep_apart(workspace, directory);
   if (!moved) parts_.log.error(moved.error().message, fields);
 }

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "execution/adoption.hpp"
 #include "execution/launcher.hpp"
@@ -104,6 +105,8 @@ class Supervisor {
   // Of this instance and running, but without a guard whose end would be noticed: their directories
   // are swept when the store shows them no more.
   std::map<Key, runner::AttemptDirectory> unguarded_;
+  // Directories of ended attempts that could not be tidied because the store was away.
+  std::vector<runner::AttemptDirectory> untidy_;
   int claims_in_hand_ = 0;
   std::size_t unwatched_ = 0;  // running here, but without a guard that could be watched
   bool store_away_ = false;

@@ -117,9 +117,8 @@ Status check_attempt_fence(const std::optional<StoredAttempt>& found, const Atte
   return {};
 }
 
-Result<bool> check_registration(const AttemptRow& row, const ProcessIdentity& process) {
-  if (row.process == process) return false;
-  if (!row.process) return true;
+Status check_registration(const AttemptRow& row, const ProcessIdentity& process) {
+  if (!row.process || row.process == process) return {};
   return fail(ErrorKind::kConflict,
               fmt::format("attempt {} of run {} was registered by guard {}", row.attempt.value,
                           row.run.value, row.process->guard_pid));

@@ -42,8 +42,8 @@ Error claim_has_ended(const AttemptRow& row);
 // kFenced unless `found` was claimed by the fence and runs (I1).
 Status check_attempt_fence(const std::optional<StoredAttempt>& found, const AttemptFence& fence);
 
-// False when `process` is registered already: the first reply was lost. kConflict for another one.
-Result<bool> check_registration(const AttemptRow& row, const ProcessIdentity& process);
+// kConflict when another process is registered. The same one may come again: a reply may be lost.
+Status check_registration(const AttemptRow& row, const ProcessIdentity& process);
 
 // Before anything is read: kInvalid unless it is an end.
 Status check_result(const AttemptResult& result);

@@ -281,7 +281,8 @@ class Store {
   // Releases a queued run that waited for a dependency, or says what it waits for now. Leader only.
   virtual Task<Status> set_waiting(LeaderFence fence, RunId run, std::string waiting_for) = 0;
   // Writes of an attempt; kFenced once it is not the run's running attempt.
-  // Once. It counts as a heartbeat, so that nobody ends what was judged before it.
+  // By one process, which may repeat it. Each call counts as a heartbeat, so that nobody ends what
+  // was judged before it.
   virtual Task<Status> register_attempt(AttemptFence fence, ProcessIdentity process) = 0;
   virtual Task<Result<HeartbeatAnswer>> heartbeat(AttemptFence fence, Instant lease_expires_at) = 0;
   virtual Task<Status> append_log(AttemptFence fence, std::int64_t offset, std::string text) = 0;

@@ -69,6 +69,7 @@ void Faults::strike() {
 
 void Faults::heal(bool but_one) {
   all_.world.note("HEAL");
+  healed_ = true;
   all_.store.away = all_.election.away = false;
   for (const auto& host : all_.hosts) {
     host->go_on();
@@ -280,9 +281,10 @@ Duration Faults::until_next_minute() const {
 void Faults::brown_out() {
   Instance& instance = some_instance();
   const Duration minute = until_next_minute();
-  later(minute - 3s, [this, &instance] { instance.to_store.most = all_.world.between(500ms, 3s); });
+  strike_later(minute - 3s,
+               [this, &instance] { instance.to_store.most = all_.world.between(500ms, 3s); });
   later(minute + 5s + some_time(60s), [&instance] { instance.to_store.most = Link().most; });
-  later(minute + all_.world.between(0s, 8s), [this, &instance] {
+  strike_later(minute + all_.world.between(0s, 8s), [this, &instance] {
     switch (all_.world.number(0, 3)) {
       case 0:
         instance.to_election.cut = true;
@@ -314,7 +316,7 @@ void Faults::election_flutters() {
   Duration when(0);
   for (std::int64_t i = all_.world.number(5, 20); i > 0; --i) {
     when += all_.world.between(100ms, 1500ms);
-    later(when, [this] { delete_key(); });
+    strike_later(when, [this] { delete_key(); });
   }
 }
 
@@ -322,7 +324,7 @@ void Faults::election_flutters() {
 void Faults::overload() {
   Instance& instance = some_instance();
   const Duration minute = until_next_minute();
-  later(minute - 1s, [this, &instance] {
+  strike_later(minute - 1s, [this, &instance] {
     instance.host().slow_disk = 60s;
     instance.to_store.most = all_.world.between(500ms, 3s);
   });

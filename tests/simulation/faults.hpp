@@ -51,6 +51,12 @@ class Faults {
   void later(Duration delay, std::function<void()> act) {
     all_.world.after(delay, nullptr, std::move(act));
   }
+  // Part of a fault that begins only then, so that a heal in between prevents it.
+  void strike_later(Duration delay, std::function<void()> act) {
+    later(delay, [this, act = std::move(act)] {
+      if (!healed_) act();
+    });
+  }
 
   void kill_daemon();
   void stop_daemon_in_order();
@@ -85,6 +91,7 @@ class Faults {
   Installation all_;
   std::map<std::string, std::int64_t> struck_;
   Instance* ill_ = nullptr;
+  bool healed_ = false;
 };
 
 }  // namespace provisioner::simulation

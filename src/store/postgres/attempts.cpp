@@ -162,21 +162,20 @@ Task<Result<std::optional<ClaimedRun>>> find_claim(Transaction& tx, const ClaimI
 
 Task<Status> register_attempt(Transaction& tx, const AttemptFence& fence,
                               const ProcessIdentity& process) {
-  // Counts as a heartbeat: whoever judged the unregistered attempt must not end this one.
+  // Counts as a heartbeat, also when it is repeated because the first reply was lost: the runner
+  // counts its lease from the call that was answered.
   const Rows registered = co_await tx.rows(tx.at_once(
       "UPDATE run_attempts SET registered = true, heartbeat_seq = heartbeat_seq + 1, machine_id = "
       "$4, boot_id = $5, pid_namespace = "
       "$6, guard_pid = $7, guard_start = $8, directory = $9 WHERE run = $1 AND attempt = $2 AND "
-      "claim_hash = $3 AND status = 'running' AND NOT registered",
+      "claim_hash = $3 AND status = 'running' AND (NOT registered OR (machine_id, boot_id, "
+      "pid_namespace, guard_pid, guard_start, directory) = ($4, $5, $6, $7, $8, $9))",
       fence.run, fence.attempt, hash_of(fence.claim), process.machine_id, process.boot_id,
       process.pid_namespace, process.guard_pid, process.guard_start, process.directory));
   if (registered.changed() == 1) co_return Status();
   const auto found = one_attempt(co_await tx.rows(ask_attempt(tx, fence.run, fence.attempt)));
   if (auto fits = check_attempt_fence(found, fence); !fits) co_return fits;
-  if (auto fresh = check_registration(found->row, process); !fresh) {
-    co_return std::unexpected(fresh.error());
-  }
-  co_return Status();  // the first reply was lost
+  co_return check_registration(found->row, process);
 }
 
 Task<Result<HeartbeatAnswer>> heartbeat(Transaction& tx, const AttemptFence& fence,

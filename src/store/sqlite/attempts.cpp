@@ -100,10 +100,9 @@ Status register_attempt(Transaction& tx, const AttemptFence& fence,
                         const ProcessIdentity& process) {
   const auto present = running_attempt_of(tx, fence);
   if (!present) return std::unexpected(present.error());
-  const auto fresh = check_registration(present->row, process);
-  if (!fresh) return std::unexpected(fresh.error());
-  if (!*fresh) return {};  // the first reply was lost
-  // Counts as a heartbeat: whoever judged the unregistered attempt must not end this one.
+  if (auto fits = check_registration(present->row, process); !fits) return fits;
+  // Counts as a heartbeat, also when it is repeated because the first reply was lost: the runner
+  // counts its lease from the call that was answered.
   tx.sql(
         "UPDATE run_attempts SET registered = 1, heartbeat_seq = heartbeat_seq + 1, machine_id = "
         "?, boot_id = ?, pid_namespace = ?, "

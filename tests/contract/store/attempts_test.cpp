@@ -78,6 +78,8 @@ TEST_P(StoreContract, ARunnerRegistersOnce) {
   EXPECT_EQ(outcome(await(store().register_attempt(running.fence, process()))), "ok")
       << "a lost reply";
   EXPECT_EQ(outcome(await(store().register_attempt(running.fence, process(43)))), "conflict");
+  EXPECT_EQ(must(await(store().attempts(running.run.id)))[0].heartbeat_seq, 2)
+      << "the runner counts its lease from the call that was answered";
 }
 
 TEST_P(StoreContract, AHeartbeatCountsAndRenews) {

@@ -97,7 +97,7 @@ TEST_F(RunCluster, SurvivesItsLeaderEndsWithCtrlCAndContinuesWithItsData) {
   ASSERT_FALSE(leader.empty()) << before << output();
   EXPECT_EQ(before["instances"].size(), 3u) << before;
 
-  const Finished deployed = ask(leader, {"workspace", "deploy", "office", "--queue"});
+  const Finished deployed = ask(leader, {"workspace", "deploy", "slow", "--queue"});
   EXPECT_EQ(deployed.code, 0) << deployed.out << deployed.err << output();
 
   kill(daemon_of(leader), SIGKILL);
@@ -118,9 +118,9 @@ TEST_F(RunCluster, SurvivesItsLeaderEndsWithCtrlCAndContinuesWithItsData) {
   EXPECT_TRUE(eventually(5s, [&] { return left().empty(); })) << commands_left();
 
   start();
-  const Finished shown = ask("three", {"workspace", "history", "office", "--output", "json"});
+  const Finished shown = ask("three", {"workspace", "history", "slow", "--output", "json"});
   EXPECT_EQ(shown.code, 0) << shown.err;
-  const Json runs = Json::parse(ask("three", {"run", "list", "office", "--output", "json"}).out);
+  const Json runs = Json::parse(ask("three", {"run", "list", "slow", "--output", "json"}).out);
   EXPECT_GE(runs["items"].size(), 1u) << runs;
   EXPECT_GT(status("three")["term"], after["term"]);
   EXPECT_EQ(interrupt(), 0) << output();
