@@ -379,6 +379,7 @@ void Daemon::renew_certificate() {
 
 std::string Daemon::not_ready() const {
   if (!refusal_.empty()) return refusal_;
+  if (!election_unreached_.empty()) return election_unreached_;
   return stop_requests_ > 0 ? "the daemon is stopping" : "";
 }
 
@@ -423,6 +424,20 @@ Task<> Daemon::live() {
   signals.cancel();
 }
 
+// Settings that name the wrong servers show as an instance that never becomes ready. One that has
+// been heard of may go away: a stand-by serves without it.
+Task<> Daemon::reach_election() {
+  Backoff backoff(kFirstRetry, kLastRetry);
+  while (true) {
+    const auto seen = co_await election_->observe();
+    if (seen) break;
+    election_unreached_ = fmt::format("{} did not answer since the start: {}",
+                                      election_->describe(), seen.error().message);
+    co_await clock_.sleep_for(backoff.next(random_));
+  }
+  election_unreached_.clear();
+}
+
 // A person drains this instance, or its clock or its id is not what it should be.
 void Daemon::heed_membership() {
   const bool id_lost = !membership_->id_lost().empty();
@@ -441,6 +456,7 @@ void Daemon::heed_membership() {
 Task<> Daemon::begin() {
   log_.info("prepared", {{"store", store_->describe()}, {"timezone", std::string(zone_->name())}});
   background_.start("membership", membership_->run());
+  background_.start("first look at the election", reach_election());
   heed_membership();
   if (!refusal_.empty()) {
     log_.error(refusal_);

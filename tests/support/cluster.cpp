@@ -5,10 +5,9 @@
 #include <charconv>
 #include <stdexcept>
 
-#include "http/client.hpp"
+#include "tests/support/ask.hpp"
 #include "tests/support/daemon.hpp"
 #include "tests/support/eventually.hpp"
-#include "tests/support/run_task.hpp"
 
 namespace provisioner::testing {
 
@@ -178,15 +177,8 @@ pid_t Cluster::pid(int daemon) const {
 
 http::Response Cluster::ask(int daemon, std::string method, std::string target, std::string body,
                             std::chrono::milliseconds patience) const {
-  boost::asio::io_context loop;
-  http::Client client(loop.get_executor(),
-                      http::Endpoint::unix_socket(state_dir(daemon) / "provisioner.sock"));
-  http::Request request{
-      .method = std::move(method), .target = std::move(target), .body = std::move(body)};
-  if (!request.body.empty()) request.headers["Content-Type"] = "application/json";
-  auto response = run_task(loop, client.send(std::move(request), patience));
-  if (!response) return {.status = 0, .body = response.error().message};
-  return *std::move(response);
+  return testing::ask(state_dir(daemon), std::move(method), std::move(target), std::move(body),
+                      patience);
 }
 
 std::int64_t Cluster::term() {

@@ -1,6 +1,7 @@
 // What is wrong with the settings of an instance among others: said at the start, or waited for.
 #include <gtest/gtest.h>
 
+#include "tests/support/ask.hpp"
 #include "tests/support/daemon.hpp"
 #include "tests/support/etcd.hpp"
 #include "tests/support/eventually.hpp"
@@ -72,7 +73,8 @@ TEST_F(AnInstanceAmongOthers, WaitsForPostgresAndIsNotReadyMeanwhile) {
   EXPECT_TRUE(says(installation_, "leading with term")) << installation_.log();
 }
 
-// It serves all the same: what it reads and accepts needs no leader.
+// It serves all the same: what it reads and accepts needs no leader. But load balancers wait until
+// etcd has answered once.
 TEST_F(AnInstanceAmongOthers, TriesOnWhenEtcdIsAwayAndLeadsWhenItIsBack) {
   EtcdCluster etcd(EtcdCluster::Options{.members = 1});
   join(installation_);
@@ -81,8 +83,15 @@ TEST_F(AnInstanceAmongOthers, TriesOnWhenEtcdIsAwayAndLeadsWhenItIsBack) {
   installation_.launch();
   EXPECT_TRUE(says(installation_, "not leading: campaigning")) << installation_.log();
   EXPECT_EQ(installation_.command({"cluster", "status"}).code, 0);
+  const auto ready = [&] { return ask(installation_.state_dir(), "GET", "/ready"); };
+  EXPECT_EQ(ready().status, 503);
+  EXPECT_NE(ready().body.find("did not answer since the start"), std::string::npos) << ready().body;
   etcd.start(0);
   EXPECT_TRUE(says(installation_, "leading with term")) << installation_.log();
+  EXPECT_TRUE(eventually(60s, [&] { return ready().status == 200; })) << ready().body;
+  etcd.kill(0);
+  EXPECT_TRUE(says(installation_, "the lease ended before it was renewed")) << installation_.log();
+  EXPECT_EQ(ready().status, 200) << "a stand-by serves without it";
 }
 
 }  // namespace
