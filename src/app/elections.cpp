@@ -75,7 +75,10 @@ Result<PostgresSettings> postgres_settings(const Settings& settings) {
                             .sslkey = database.sslkey.string(),
                             .max_connections = database.max_connections,
                             .max_idle_conns = database.max_idle_conns,
-                            .conn_max_lifetime = database.conn_max_lifetime};
+                            .conn_max_lifetime = database.conn_max_lifetime,
+                            .connect_deadline = database.connect_timeout,
+                            .statement_deadline = database.statement_timeout,
+                            .call_deadline = database.call_timeout};
   for (const auto& text : database.host) {
     auto host = read_host(text, static_cast<std::uint16_t>(database.port));
     if (!host) return std::unexpected(host.error());

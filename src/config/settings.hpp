@@ -71,6 +71,7 @@ struct Settings {
     std::filesystem::path sslrootcert, sslcert, sslkey;  // "" = libpq's defaults
     std::int64_t max_connections = 0, max_idle_conns = 0;
     Duration conn_max_lifetime{};
+    Duration connect_timeout{}, statement_timeout{}, call_timeout{};
   } database;
 
   struct {

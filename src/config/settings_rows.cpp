@@ -354,6 +354,24 @@ const SettingRow kRows[] = {
        return set_duration(s.database.conn_max_lifetime, text, seconds(10), hours(24));
      },
      always<"30m">},
+    {{"database.connect_timeout", "database-connect-timeout", "DATABASE_CONNECT_TIMEOUT", "5s",
+      "how long a host may take to let this instance in, before the next one is tried"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.database.connect_timeout, text, seconds(1), minutes(5));
+     },
+     always<"5s">},
+    {{"database.statement_timeout", "database-statement-timeout", "DATABASE_STATEMENT_TIMEOUT",
+      "10s", "how long an answer is waited for before its connection is given up"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.database.statement_timeout, text, seconds(1), minutes(5));
+     },
+     always<"10s">},
+    {{"database.call_timeout", "database-call-timeout", "DATABASE_CALL_TIMEOUT", "15s",
+      "how long a piece of work is repeated on other connections before it is reported as failed"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.database.call_timeout, text, seconds(1), minutes(10));
+     },
+     always<"15s">},
     {{"scheduler.first_seen", "scheduler-first-seen", "PROVISIONER_SCHEDULER_FIRST_SEEN",
       "look_back; wait with database.host",
       "a workspace never seen before: look_back acts on the last occurrence of up to 7 days ago, "
@@ -525,7 +543,14 @@ std::vector<std::string> broken_relations(const Settings& settings) {
   if (!settings.tls.client_ca.empty() && settings.tls.cert.empty()) {
     broken.push_back("tls.client_ca is set, but listen speaks no TLS: set tls.cert and tls.key");
   }
-  const bool is_shared = !settings.database.host.empty();
+  const auto& database = settings.database;
+  if (database.call_timeout < database.statement_timeout) {
+    broken.push_back(fmt::format(
+        "database.call_timeout ({}) is shorter than database.statement_timeout ({}), which it "
+        "contains: raise it",
+        format_duration(database.call_timeout), format_duration(database.statement_timeout)));
+  }
+  const bool is_shared = !database.host.empty();
   if (settings.election.backend == "single" && is_shared) {
     broken.push_back(
         "election.backend is single, but database.host names a store for several instances: remove "

@@ -188,7 +188,8 @@ struct AuditFilter {
 };
 
 struct RetentionPolicy {
-  // Runs with their logs, the ledger, and tokens that are revoked or expired.
+  // Runs with their logs, the ledger, tokens that are revoked or expired, and instances that were
+  // not seen for so long, but for drained ones.
   Duration runs = std::chrono::hours(24 * 90);
   Duration state_versions = std::chrono::hours(24 * 30);
   std::int64_t least_state_versions = 50;

@@ -68,6 +68,8 @@ Task<Result<PruneReport>> prune(Transaction& tx, const RetentionPolicy& policy, 
   tx.send("DELETE FROM config_changes WHERE changed_at < $1", runs_before);
   tx.send("DELETE FROM audit_events WHERE at < $1", runs_before);
   tx.send("DELETE FROM api_tokens WHERE revoked_at < $1 OR expires_at < $1", runs_before);
+  // Their reports stay: one that comes back must not pass its old folders off as news.
+  tx.send("DELETE FROM instances WHERE last_seen < $1 AND NOT draining", runs_before);
   PruneReport report;
   report.runs = (co_await tx.rows(runs)).changed();
   report.occurrences = (co_await tx.rows(occurrences)).changed();

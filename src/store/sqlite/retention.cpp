@@ -63,6 +63,8 @@ Result<PruneReport> prune(Transaction& tx, const RetentionPolicy& policy, Instan
   tx.sql("DELETE FROM config_changes WHERE changed_at < ?").run(runs_before);
   tx.sql("DELETE FROM audit_events WHERE at < ?").run(runs_before);
   tx.sql("DELETE FROM api_tokens WHERE revoked_at < ?1 OR expires_at < ?1").run(runs_before);
+  // Their reports stay: one that comes back must not pass its old folders off as news.
+  tx.sql("DELETE FROM instances WHERE last_seen < ? AND NOT draining").run(runs_before);
   return report;
 }
 

@@ -66,6 +66,22 @@ TEST_P(StoreContract, I5_TheCurrentStateIsNeverPruned) {
   EXPECT_EQ(must(await(store().state_versions(slot()))).size(), 2u);
 }
 
+TEST_P(StoreContract, InstancesThatWereNotSeenForLongGoButDrainedOnesAndTheirReportsStay) {
+  Instance gone{.id = InstanceId("gone"), .incarnation = Incarnation("a"), .last_seen = now_};
+  Instance drained{.id = InstanceId("drained"), .incarnation = Incarnation("b"), .last_seen = now_};
+  must(await(store().enter_instance(gone)));
+  must(await(store().enter_instance(drained)));
+  must(await(store().set_draining(drained.id, true)));
+  report("gone", "v1");
+  must(await(store().prune({}, now_ + 90 * kDay)));
+  EXPECT_EQ(must(await(store().instances())).size(), 2u);
+  must(await(store().prune({}, now_ + 91 * kDay)));
+  const auto left = must(await(store().instances()));
+  ASSERT_EQ(left.size(), 1u);
+  EXPECT_EQ(left[0].id, drained.id);
+  EXPECT_EQ(must(await(store().reports())).size(), 1u) << "its folders are no news when it is back";
+}
+
 TEST_P(StoreContract, BundlesGoWhenNothingNamesThemAnyMore) {
   given_workspace(kShop, "v1");
   given_workspace("other", "v2");

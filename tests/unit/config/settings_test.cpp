@@ -126,6 +126,10 @@ TEST_F(SettingsTest, RelationsAreExplained) {
       error(),
       "runs.lease (1m) must be longer than three times runs.heartbeat plus runs.stop_allowance "
       "(3 x 10s + 40s = 1m10s): raise runs.lease, or lower one of the others");
+  write("database.call_timeout = \"5s\"\n");
+  EXPECT_EQ(error(),
+            "database.call_timeout (5s) is shorter than database.statement_timeout (10s), which it "
+            "contains: raise it");
   write("");
   sources_.flags["state-dir"] = "/" + std::string(100, 'x');
   EXPECT_THAT(error(), HasSubstr("choose a shorter directory"));
