@@ -28,6 +28,8 @@ namespace {
 constexpr std::size_t kOffloadThreads = 4;
 constexpr Duration kFirstRetry = std::chrono::milliseconds(200);  // of a store out of reach
 constexpr Duration kLastRetry = std::chrono::seconds(5);
+constexpr Duration kLookAtElection = std::chrono::seconds(5);
+constexpr Duration kLookAtElectionSoon = std::chrono::seconds(1);  // while it does not answer
 // Whatever a laptop is called today, an embedded store has one set of folders.
 const InstanceId kEmbeddedReporter("embedded");
 constexpr Duration kExpiryNotice = std::chrono::hours(24 * 14);
@@ -293,6 +295,7 @@ void Daemon::build_api() {
             return view;
           },
       .election = election_->describe(),
+      .election_problem = [this] { return election_problem_; },
       .readiness =
           [this] {
             const std::string reason = not_ready();
@@ -379,7 +382,12 @@ void Daemon::renew_certificate() {
 
 std::string Daemon::not_ready() const {
   if (!refusal_.empty()) return refusal_;
-  if (!election_unreached_.empty()) return election_unreached_;
+  // Settings that name the wrong servers show as an instance that never becomes ready. Servers that
+  // have answered may go away: a stand-by serves without them.
+  if (!election_answered_) {
+    return fmt::format("{} did not answer since the start: {}", election_->describe(),
+                       election_problem_);
+  }
   return stop_requests_ > 0 ? "the daemon is stopping" : "";
 }
 
@@ -424,18 +432,14 @@ Task<> Daemon::live() {
   signals.cancel();
 }
 
-// Settings that name the wrong servers show as an instance that never becomes ready. One that has
-// been heard of may go away: a stand-by serves without it.
-Task<> Daemon::reach_election() {
-  Backoff backoff(kFirstRetry, kLastRetry);
+// For people and load balancers: who leads is decided without it.
+Task<> Daemon::watch_election() {
   while (true) {
     const auto seen = co_await election_->observe();
-    if (seen) break;
-    election_unreached_ = fmt::format("{} did not answer since the start: {}",
-                                      election_->describe(), seen.error().message);
-    co_await clock_.sleep_for(backoff.next(random_));
+    election_problem_ = seen ? "" : seen.error().message;
+    if (seen) election_answered_ = true;
+    co_await clock_.sleep_for(seen ? kLookAtElection : kLookAtElectionSoon);
   }
-  election_unreached_.clear();
 }
 
 // A person drains this instance, or its clock or its id is not what it should be.
@@ -456,7 +460,7 @@ void Daemon::heed_membership() {
 Task<> Daemon::begin() {
   log_.info("prepared", {{"store", store_->describe()}, {"timezone", std::string(zone_->name())}});
   background_.start("membership", membership_->run());
-  background_.start("first look at the election", reach_election());
+  background_.start("watch of the election", watch_election());
   heed_membership();
   if (!refusal_.empty()) {
     log_.error(refusal_);

@@ -71,7 +71,7 @@ class Daemon {
   void heed_membership();
   Task<http::Response> answer(http::Request request);
   Task<> publish_folders();
-  Task<> reach_election();
+  Task<> watch_election();
   std::string not_ready() const;
 
   Settings settings_;
@@ -93,7 +93,8 @@ class Daemon {
   std::unique_ptr<Membership> membership_;
   ReleaseToken release_token_;
   std::unique_ptr<Election> election_;
-  std::string election_unreached_ = "the election was not asked yet";  // "" = it answered once
+  std::string election_problem_ = "it was not asked yet";  // "" = it answered when asked last
+  bool election_answered_ = false;                         // once
   std::unique_ptr<LeadershipLoop> leadership_;
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<execution::WorkspaceLog> workspace_log_;

@@ -20,8 +20,11 @@ void print_cluster(const std::string& text) {
   if (const std::string lease = ago_of(cluster, "lease_expires_at"); !lease.empty()) {
     fmt::print("lease ends: {}, unless it is renewed\n", lease);
   }
-  fmt::print("election: {}\nstore: {}\n\n", text_of(cluster, "election"),
-             text_of(cluster, "store"));
+  fmt::print("election: {}\n", text_of(cluster, "election"));
+  if (const std::string problem = text_of(cluster, "election_problem"); !problem.empty()) {
+    fmt::print("  does not answer: {}\n", problem);
+  }
+  fmt::print("store: {}\n\n", text_of(cluster, "store"));
   std::vector<std::vector<Cell>> rows;
   for (const auto& instance : cluster["instances"]) {
     const bool ready = instance.value("ready", false);

@@ -45,6 +45,8 @@ class Api {
     Zone default_zone;
     std::function<LeaderView()> leader;
     std::string election;  // Election::describe()
+    // Why the election does not answer this instance; "" = it did when it was asked last.
+    std::function<std::string()> election_problem;
     std::function<Readiness()> readiness;
     // What is wrong with which folder at present, as sentences.
     std::function<std::map<std::string, std::string>()> config_problems;

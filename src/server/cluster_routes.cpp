@@ -80,6 +80,7 @@ Task<Reply> show_cluster(Services& services, Call call) {
       .instances = {},
       .store = store.describe(),
       .election = services.parts.election,
+      .election_problem = services.parts.election_problem(),
       .disagreements = find_disagreements(*workspaces, *reports, *instances, services.now())};
   std::erase_if(cluster.disagreements,
                 [&](const Disagreement& d) { return !call.caller.scope.contains(d.workspace); });

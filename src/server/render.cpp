@@ -208,6 +208,7 @@ std::string render(const ClusterView& cluster) {
                {"instances", instances},
                {"store", cluster.store},
                {"election", cluster.election},
+               {"election_problem", or_null(cluster.election_problem)},
                {"cache", nullptr},
                {"disagreements", disagreements}});
 }

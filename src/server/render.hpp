@@ -67,8 +67,9 @@ struct ClusterView {
   Leadership leadership;
   std::optional<Instant> lease_expires_at;
   std::vector<InstanceView> instances;
-  std::string store;     // "sqlite 3.40.1, schema 1"
-  std::string election;  // "single"
+  std::string store;             // "sqlite 3.40.1, schema 1"
+  std::string election;          // "single"
+  std::string election_problem;  // of the instance that answers; "" = none
   std::vector<Disagreement> disagreements;
 };
 std::string render(const ClusterView& cluster);

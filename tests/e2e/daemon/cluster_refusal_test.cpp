@@ -82,7 +82,9 @@ TEST_F(AnInstanceAmongOthers, TriesOnWhenEtcdIsAwayAndLeadsWhenItIsBack) {
   etcd.kill(0);
   installation_.launch();
   EXPECT_TRUE(says(installation_, "not leading: campaigning")) << installation_.log();
-  EXPECT_EQ(installation_.command({"cluster", "status"}).code, 0);
+  const Finished status = installation_.command({"cluster", "status"});
+  EXPECT_EQ(status.code, 0);
+  EXPECT_NE(status.out.find("does not answer: "), std::string::npos) << status.out;
   const auto ready = [&] { return ask(installation_.state_dir(), "GET", "/ready"); };
   EXPECT_EQ(ready().status, 503);
   EXPECT_NE(ready().body.find("did not answer since the start"), std::string::npos) << ready().body;

@@ -68,6 +68,7 @@ class ApiTest : public ::testing::Test {
         .default_zone = must(Zone::find("UTC")),
         .leader = [this] { return leader_; },
         .election = "single",
+        .election_problem = [] { return ""; },
         .readiness = [this] { return readiness_; },
         .config_problems = [this] { return problems_; },
         .reload = []() -> Task<Status> { co_return Status(); },
