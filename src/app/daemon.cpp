@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/ip/host_name.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <csignal>
 #include <exception>
@@ -57,6 +58,14 @@ std::string find_predecessor(const std::filesystem::path& state_dir) {
 
 bool is_loopback(const std::string& host) {
   return host == "localhost" || host == "::1" || host.starts_with("127.");
+}
+
+// Tells two instances with one id apart. Containers have no machine id, but names of their own.
+std::string home_of(const Settings& settings) {
+  std::string machine = execution::this_habitat().machine_id;
+  boost::system::error_code nameless;
+  if (machine.empty()) machine = boost::asio::ip::host_name(nameless);
+  return fmt::format("{}:{}", machine, settings.state_dir.string());
 }
 
 std::filesystem::path own_directory() {
@@ -139,7 +148,12 @@ Task<Status> Daemon::once_available(std::string what, std::function<Task<Status>
   Backoff backoff(kFirstRetry, kLastRetry);
   std::string said;
   while (true) {
-    const Status done = co_await attempt();
+    Status done = fail(ErrorKind::kCancelled, "stopped before it was ready");
+    const auto attempted = [](Status& outcome, Task<Status> task) -> Task<> {
+      outcome = co_await std::move(task);
+    };
+    co_await first_of(attempted(done, attempt()), stop_.wait());
+    if (stop_requests_ > 0) co_return fail(ErrorKind::kCancelled, "stopped before it was ready");
     // Each attempt may be repeated, also one that was perhaps carried out.
     if (done ||
         (done.error().kind != ErrorKind::kUnavailable &&
@@ -206,8 +220,7 @@ void Daemon::build() {
       Instance{.id = settings_.instance_id,
                .incarnation = incarnation_,
                .version = cli::version(),
-               .home = fmt::format("{}:{}", execution::this_habitat().machine_id,
-                                   settings_.state_dir.string()),
+               .home = home_of(settings_),
                .started_at = started_at_});
   leadership_ = std::make_unique<LeadershipLoop>(loop, *election_, *store_, clock_, random_,
                                                  settings_.instance_id, log_.named("election"));

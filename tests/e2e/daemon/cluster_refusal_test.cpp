@@ -61,6 +61,19 @@ TEST_F(AnInstanceAmongOthers, EndsWhenAnotherWithItsIdLives) {
   EXPECT_EQ(installation_.command({"cluster", "status"}).code, 0) << "the first was not disturbed";
 }
 
+TEST_F(AnInstanceAmongOthers, CanBeStoppedWhileItWatchesWhetherAnotherLives) {
+  join(installation_);
+  installation_.start();
+  installation_.kill_daemon();
+  Installation second;  // on another home, and the first one is not known to be dead
+  join(second);
+  second.launch();
+  ASSERT_TRUE(says(second, "watching whether it lives")) << second.log();
+  const auto asked = std::chrono::steady_clock::now();
+  EXPECT_EQ(second.stop_daemon(), 0) << second.log();
+  EXPECT_LT(std::chrono::steady_clock::now() - asked, 8s) << "it would have watched for 11 s";
+}
+
 TEST_F(AnInstanceAmongOthers, WaitsForPostgresAndIsNotReadyMeanwhile) {
   join(installation_);
   PostgresServer::shared().stop();
