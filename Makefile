@@ -11,7 +11,7 @@ TOOLS_DIR := $(CURDIR)/build/tools
 # A tofu that `make deps` fetched is used only where the machine has neither tofu nor terraform.
 export PATH := $(PATH):$(TOOLS_DIR)
 
-.PHONY: help deps build run cluster test test-fast test-faults bench fuzz simulate failover lint format install clean
+.PHONY: help deps build run cluster test test-fast test-faults bench fuzz simulate failover lint format install package clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ format:  ## reformat the sources
 
 install: build  ## install under PREFIX (/usr/local)
 	@cmake --install build/release --prefix $(or $(PREFIX),/usr/local)
+
+package: build  ## build the Debian package, build/release/provisioner_*.deb
+	@cd build/release && cpack --config CPackConfig.cmake -B . >package.log || { cat package.log; exit 1; }
+	@ls build/release/provisioner_*.deb
 
 clean:  ## remove what was built (build/run and build/cluster, with their state, stay)
 	@rm -rf build/release build/debug build/asan-ubsan build/tsan build/fuzz build/bench
