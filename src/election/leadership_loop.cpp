@@ -83,14 +83,13 @@ Task<> LeadershipLoop::tell(std::string action, Term term, std::string outcome) 
   if (!told) log_.debug("recording a change of leadership: " + told.error().message);
 }
 
-Task<bool> LeadershipLoop::must_yield() {
-  const auto row = co_await store_.leadership();
-  if (!row || !row->transfer || row->transfer->means(me_)) co_return false;
+bool LeadershipLoop::must_yield(const Leadership& row) {
+  if (!row.transfer || row.transfer->means(me_)) return false;
   // Counted from when it was first seen here: clocks of others decide nothing.
-  if (!yielding_ || yielding_->wish != row->transfer->id) {
-    yielding_ = Yielding{row->transfer->id, clock_.boot_now() + election_.timing().ttl};
+  if (!yielding_ || yielding_->wish != row.transfer->id) {
+    yielding_ = Yielding{row.transfer->id, clock_.boot_now() + election_.timing().ttl};
   }
-  co_return clock_.boot_now() < yielding_->until;
+  return clock_.boot_now() < yielding_->until;
 }
 
 Task<> LeadershipLoop::let_others_first() {
@@ -99,7 +98,8 @@ Task<> LeadershipLoop::let_others_first() {
       co_await look_.wait();
       continue;
     }
-    if (!co_await must_yield()) co_return;
+    const auto row = co_await store_.leadership();
+    if (!row || !must_yield(*row)) co_return;
     co_await look_.wait_until(clock_, std::min(yielding_->until, clock_.boot_now() + 200ms));
   }
 }
@@ -120,8 +120,10 @@ Task<Status> LeadershipLoop::lead_once() {
   const auto won = co_await campaign_or_stop();
   if (stopping_ || aside_) co_return Status();
   if (!won) co_return fail("campaigning", won.error());
-  if (co_await must_yield()) co_return Status();
-  auto term = co_await claim_term(election_, store_, clock_, random_, me_);
+  const auto row = co_await store_.leadership();
+  if (!row) co_return fail("reading who leads", row.error());
+  if (must_yield(*row)) co_return Status();
+  auto term = co_await claim_term(election_, store_, clock_, random_, me_, *row);
   if (!term) co_return std::unexpected(term.error());
   yielding_.reset();
   become(*term);
@@ -132,13 +134,21 @@ Task<Status> LeadershipLoop::lead_once() {
   if (ended) {
     const LeaderFence fence = won_->fence;
     become(std::nullopt);  // decide nothing more, then say so
-    if (const Status resigned = co_await store_.resign(fence, clock_.now()); !resigned) {
-      log_.warning(fmt::format("handing back the leadership: {}", resigned.error().message));
-    }
-    co_await election_.resign();
+    co_await hand_back(fence);
     co_await tell("cluster.stopped_leading", fence.term, "resigned");
   }
   co_return ended;
+}
+
+// To both at once, since the next one waits for the election and needs a moment to come to the
+// store. Should it be there first, its term has ended ours all the same.
+Task<> LeadershipLoop::hand_back(LeaderFence fence) {
+  auto to_store = [](LeadershipLoop& self, LeaderFence ended) -> Task<> {
+    const Status resigned = co_await self.store_.resign(ended, self.clock_.now());
+    if (resigned || resigned.error().kind == ErrorKind::kFenced) co_return;
+    self.log_.warning(fmt::format("handing back the leadership: {}", resigned.error().message));
+  };
+  co_await both_of(to_store(*this, fence), election_.resign());
 }
 
 Task<Status> LeadershipLoop::stay_leader() {

@@ -46,9 +46,11 @@ class LeadershipLoop {
 
  private:
   Task<Status> lead_once();
-  // Whether somebody else was asked to lead, and may still be expected to.
-  Task<bool> must_yield();
+  // Whether, by this row, somebody else was asked to lead, and may still be expected to.
+  bool must_yield(const Leadership& row);
   Task<> let_others_first();
+  // To the store and the election; nothing is decided any more.
+  Task<> hand_back(LeaderFence fence);
   Task<> tell(std::string action, Term term, std::string outcome);
   Task<Result<BootInstant>> campaign_or_stop();
   // Renews until leadership is lost (the error says why) or stop() is called.

@@ -14,11 +14,14 @@ bool outcome_unknown(ErrorKind kind) {
 }  // namespace
 
 Task<Result<WonTerm>> claim_term(Election& election, Store& store, const Clock& clock,
-                                 Random& random, InstanceId me) {
+                                 Random& random, InstanceId me, std::optional<Leadership> seen) {
   constexpr int kTries = 5;
   for (int i = 0; i < kTries; ++i) {
-    const auto seen = co_await store.leadership();
-    if (!seen) co_return fail("reading who leads", seen.error());
+    if (!seen || i > 0) {
+      auto row = co_await store.leadership();
+      if (!row) co_return fail("reading who leads", row.error());
+      seen = std::move(*row);
+    }
 
     const auto proven = co_await election.renew();
     if (!proven) co_return fail("proving the won election", proven.error());

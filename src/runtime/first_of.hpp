@@ -1,4 +1,4 @@
-// Waiting for the first of two things.
+// Waiting for the first of two things, or for both.
 #pragma once
 
 #include <boost/asio/co_spawn.hpp>
@@ -25,6 +25,19 @@ inline Task<int> first_of(Task<> a, Task<> b) {
   const int first = static_cast<int>(order[0]);
   if (const auto& error = first == 0 ? error_a : error_b; error) std::rethrow_exception(error);
   co_return first;
+}
+
+// Starts both and waits until both have finished; rethrows the exception of the first, else that of
+// the second, if any.
+inline Task<> both_of(Task<> a, Task<> b) {
+  auto loop = co_await boost::asio::this_coro::executor;
+  const auto [order, error_a, error_b] =
+      co_await boost::asio::experimental::make_parallel_group(
+          boost::asio::co_spawn(loop, std::move(a), boost::asio::deferred),
+          boost::asio::co_spawn(loop, std::move(b), boost::asio::deferred))
+          .async_wait(boost::asio::experimental::wait_for_all(), boost::asio::use_awaitable);
+  if (error_a) std::rethrow_exception(error_a);
+  if (error_b) std::rethrow_exception(error_b);
 }
 
 }  // namespace provisioner

@@ -57,8 +57,7 @@ Task<> Scheduler::run() {
   while (!stopping_) {
     const auto fence = fence_();
     if (!fence || fence == refused_) {
-      loaded_for_.reset();
-      co_await wake_.wait_until(clock_, clock_.boot_now() + 1s);
+      co_await stand_by();
       continue;
     }
     const Status done = co_await round(*fence);
@@ -77,12 +76,8 @@ Task<> Scheduler::run() {
 }
 
 Task<Status> Scheduler::round(LeaderFence fence) {
-  if (loaded_for_ != fence) {
-    agenda_.clear();
-    entries_.clear();
-    dependents_.clear();
-    next_full_look_ = next_prune_ = clock_.boot_now();
-    loaded_for_ = fence;
+  if (led_with_ != fence) {
+    if (Status taken = co_await take_over(fence); !taken) co_return taken;
   }
   if (clock_.boot_now() >= next_full_look_) {
     if (Status looked = co_await look_at_all(); !looked) co_return looked;
@@ -115,6 +110,7 @@ Task<> Scheduler::look_at_due(LeaderFence fence) {
 // or its needs have something to say. What this cheap view cannot know (neighbours, recent runs)
 // only makes it look too often, never too seldom.
 Task<Status> Scheduler::look_at_all() {
+  const bool stands_by = !fence_();
   const auto rows = co_await store_.workspaces();
   if (!rows) co_return fail("reading the workspaces", rows.error());
   const auto runs = co_await store_.runs({.statuses = {RunStatus::kQueued, RunStatus::kRunning},
@@ -130,7 +126,10 @@ Task<Status> Scheduler::look_at_all() {
   std::set<WorkspaceName> alive;
   std::size_t seen = 0;
   for (const auto& row : *rows) {
-    if (++seen % 256 == 0) co_await boost::asio::post(loop_, boost::asio::use_awaitable);
+    if (++seen % 256 == 0) {
+      co_await boost::asio::post(loop_, boost::asio::use_awaitable);
+      if (stands_by && fence_()) co_return Status();  // there is something to decide now
+    }
     alive.insert(row.name);
     Entry& entry = entry_of(row.name);
     const auto parsed = specs_.get(row);
@@ -151,17 +150,14 @@ Task<Status> Scheduler::look_at_all() {
     } else {
       entry.complaint.clear();
     }
-    if (reconcile(s).nothing()) {
-      note_next(s);
-    } else {
-      agenda_.note(row.name, s.now);
-    }
+    note_as_seen(s);
   }
   std::vector<WorkspaceName> gone;
   for (const auto& [name, entry] : entries_) {
     if (!alive.contains(name)) gone.push_back(name);
   }
   for (const auto& name : gone) forget(name);
+  knows_all_ = true;
   next_full_look_ = clock_.boot_now() + settings_.full_look;
   co_return Status();
 }
@@ -250,7 +246,17 @@ void Scheduler::note_next(const Situation& s) {
   }
 }
 
+// By a reading that may lack neighbours and recent runs.
+void Scheduler::note_as_seen(const Situation& s) {
+  if (reconcile(s).nothing()) {
+    note_next(s);
+  } else {
+    agenda_.note(s.workspace.name, s.now);
+  }
+}
+
 void Scheduler::complain(const WorkspaceName& name, const std::string& what) {
+  if (!fence_()) return;  // once in a cluster is enough
   Entry& entry = entry_of(name);
   if (entry.complaint == what) return;
   entry.complaint = what;

@@ -33,13 +33,18 @@ struct SchedulerSettings {
   // Notifications wake the scheduler; this guarantees that nothing is overlooked without them.
   Duration full_look = std::chrono::seconds(60);
   Duration prune_every = std::chrono::hours(1);
+  // A stand-by reads what changed this often, and all of it when that is more than `most_reads`.
+  Duration standby_read = std::chrono::seconds(1);
+  std::size_t most_reads = 200;
   // So many workspaces are looked at before the loop sees to others again; at the same time, so
   // that their commits share the disk's syncs.
   std::size_t batch = 32;
 };
 
-// Acts only while `fence` answers: without it, it waits, and forgets what it knew. Loop only. The
-// references outlive run().
+// Acts only while `fence` answers. Without it, it keeps in mind what there is to look at and when,
+// so that its first decisions as leader need not wait for a reading of everything, which then
+// follows them. What it remembers says when to look; what to decide is read anew each time. Loop
+// only. The references outlive run().
 class Scheduler {
  public:
   Scheduler(const boost::asio::any_io_executor& loop, Clock& clock, Random& random, Store& store,
@@ -81,10 +86,19 @@ class Scheduler {
   Task<> look_at_due(LeaderFence fence);
   Task<> prune_when_due();
   Task<> wait_for_work();
+
+  // standby.cpp: before and right after the begin of a term.
+  Task<> stand_by();
+  Task<> read_changed();
+  Task<> read_again(WorkspaceName name);
+  Task<Status> take_over(LeaderFence fence);
+  Task<Status> learn_dependencies(std::vector<WorkspaceName> names);
+
   Entry& entry_of(const WorkspaceName& name) { return entries_[name]; }
   void forget(const WorkspaceName& name);
   void set_dependencies(const WorkspaceName& name, const std::vector<WorkspaceName>& depends_on);
   void note_next(const Situation& s);
+  void note_as_seen(const Situation& s);
   void note_own(const NewRun& run) { own_runs_.insert_or_assign(run.id, run.workspace); }
   void complain(const WorkspaceName& name, const std::string& what);
 
@@ -107,8 +121,9 @@ class Scheduler {
 
   Signal wake_;
   bool stopping_ = false;
-  std::optional<LeaderFence> loaded_for_;  // the term that the memory below belongs to
-  std::optional<LeaderFence> refused_;     // the store called it stale: wait for another one
+  std::optional<LeaderFence> led_with_;  // the term that was taken over; none of a stand-by
+  bool knows_all_ = false;               // the memory below comes from a look at all
+  std::optional<LeaderFence> refused_;   // the store called it stale: wait for another one
   Agenda agenda_;
   std::map<WorkspaceName, Entry> entries_;
   std::map<WorkspaceName, std::set<WorkspaceName>> dependents_;  // by what they depend on
@@ -117,6 +132,7 @@ class Scheduler {
   std::map<RunId, WorkspaceName> own_runs_;  // queued here, not heard of yet: whose they are
   std::optional<Error> trouble_;             // of this round: wait it out
   BootInstant next_full_look_{};
+  BootInstant next_read_{};  // of a stand-by
   BootInstant next_prune_{};
 };
 

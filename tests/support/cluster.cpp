@@ -27,8 +27,25 @@ pid_t child_of(pid_t parent) {
 
 }  // namespace
 
-Cluster::Cluster(Environment environment)
+namespace {
+
+EtcdCluster::Options etcd_options(Cluster::Disk disk) {
+  EtcdCluster::Options options;
+  if (disk == Cluster::Disk::kSynced) options.directory = std::filesystem::temp_directory_path();
+  return options;
+}
+
+std::vector<std::string> postgres_options(Cluster::Disk disk) {
+  if (disk == Cluster::Disk::kQuick) return {};
+  return {"fsync=on", "full_page_writes=on"};
+}
+
+}  // namespace
+
+Cluster::Cluster(Environment environment, Disk disk)
     : environment_(std::move(environment)),
+      etcd_(etcd_options(disk)),
+      postgres_(postgres_options(disk)),
       database_(postgres_.take_database()),
       network_stays_(network_.get_executor()) {
   std::filesystem::create_directories(root() / "config" / "workspaces");

@@ -30,7 +30,12 @@ class Cluster {
  public:
   static constexpr int kSize = 3;
 
-  explicit Cluster(Environment environment = {});  // of all daemons, in addition
+  // What etcd and PostgreSQL write survives the end of their processes; with kSynced it would
+  // survive that of the machine, and each commit waits for the disk.
+  enum class Disk { kQuick, kSynced };
+
+  // `environment`: of all daemons, in addition.
+  explicit Cluster(Environment environment = {}, Disk disk = Disk::kQuick);
   ~Cluster();
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
@@ -69,6 +74,7 @@ class Cluster {
 
   EtcdCluster& etcd() { return etcd_; }
   PostgresServer& postgres() { return postgres_; }
+  const std::string& database() const { return database_; }
   // The first column, as an administrator.
   std::vector<std::string> sql(const std::string& text) {
     return postgres_.execute(text, database_);

@@ -35,7 +35,8 @@ int free_port() {
   throw std::runtime_error("no free port");
 }
 
-EtcdCluster::EtcdCluster(Options options) : options_(options) {
+EtcdCluster::EtcdCluster(Options options)
+    : options_(std::move(options)), directory_(options_.directory) {
   if (options_.tls) {
     authority_.emplace(directory_ / "certificates");
     tls_ = authority_->issue("client");

@@ -21,6 +21,8 @@ class EtcdCluster {
     int members = 3;
     bool tls = false;      // and only with a certificate of `authority`
     bool json_api = true;  // false: --enable-grpc-gateway=false
+    // etcd syncs each of its writes, and a lease ends while a busy disk takes its time.
+    std::filesystem::path directory = quick_directory();
   };
 
   // Started, and answering. Throws with a log when it does not.
@@ -63,8 +65,7 @@ class EtcdCluster {
   void await_answers();
 
   Options options_;
-  // etcd syncs each of its writes, and a lease ends while a busy disk takes its time.
-  TempDirectory directory_{quick_directory()};
+  TempDirectory directory_;
   std::optional<Authority> authority_;
   http::TlsSettings tls_;
   std::vector<Member> members_;

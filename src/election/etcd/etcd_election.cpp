@@ -100,19 +100,23 @@ Task<Status> EtcdElection::open_session() {
   co_return Status();
 }
 
-Task<Result<EtcdElection::Look>> EtcdElection::look() {
+Task<Result<EtcdElection::Look>> EtcdElection::look(bool prolong) {
   const Session session = *session_;
   Result<Look> seen = co_await members_.ask<Look>(
       timing_.request, [&](Member& member, BootInstant until) -> Task<Result<Look>> {
         // One member for both: a member that was cut off may still say that it prolonged a lease,
         // but it cannot make the transaction.
-        const BootInstant sent = clock_.boot_now();
-        const auto ttl = co_await member.keep_alive(session.lease, until);
-        if (!ttl) co_return std::unexpected(ttl.error());
+        BootInstant deadline = session.deadline;
+        if (prolong) {
+          const BootInstant sent = clock_.boot_now();
+          const auto ttl = co_await member.keep_alive(session.lease, until);
+          if (!ttl) co_return std::unexpected(ttl.error());
+          deadline = sent + *ttl - timing_.margin;
+        }
         auto standing =
             co_await member.standing(settings_.prefix, session.key, session.lease, until);
         if (!standing) co_return std::unexpected(standing.error());
-        co_return Look{.deadline = sent + *ttl - timing_.margin, .standing = std::move(*standing)};
+        co_return Look{.deadline = deadline, .standing = std::move(*standing)};
       });
   if (!seen) {
     if (seen.error().kind == ErrorKind::kNotFound) seen.error().kind = ErrorKind::kFenced;
@@ -135,8 +139,12 @@ Task<Result<EtcdElection::Look>> EtcdElection::look() {
 }
 
 Task<> EtcdElection::queue(Result<BootInstant>& won) {
+  BootInstant next_renewal = clock_.boot_now() + timing_.renew;
   while (true) {
-    const auto seen = co_await look();
+    // When somebody leaves, only the question who is first now stands between us and the lead.
+    const bool prolong = clock_.boot_now() >= next_renewal;
+    if (prolong) next_renewal = clock_.boot_now() + timing_.renew;
+    const auto seen = co_await look(prolong);
     if (seen && seen->standing.first && seen->standing.first->key == session_->key) {
       session_->won = true;
       won = seen->deadline;
@@ -152,8 +160,7 @@ Task<> EtcdElection::queue(Result<BootInstant>& won) {
                                                     seen ? "paused" : seen.error().message));
       co_return;
     }
-    co_await hint_.wait_until(clock_,
-                              std::min(clock_.boot_now() + timing_.renew, session_->deadline));
+    co_await hint_.wait_until(clock_, std::min(next_renewal, session_->deadline));
   }
 }
 
@@ -174,7 +181,7 @@ Task<Result<BootInstant>> EtcdElection::renew() {
   if (clock_.boot_now() >= session_->deadline) {
     co_return fail(ErrorKind::kFenced, "the session ended before it was renewed");
   }
-  const auto seen = co_await look();
+  const auto seen = co_await look(true);
   if (!seen) {
     Error error = seen.error();
     if (is_nobody_answering(error.kind)) error.kind = ErrorKind::kUnavailable;

@@ -51,8 +51,9 @@ class EtcdElection final : public Election {
   };
 
   Task<Status> open_session();
-  // Prolongs the lease, then looks who is the head of the queue. kFenced: the session is lost.
-  Task<Result<Look>> look();
+  // Looks who is the head of the queue, after prolonging the lease if asked to. kFenced: the
+  // session is lost.
+  Task<Result<Look>> look(bool prolong);
   Task<> queue(Result<BootInstant>& won);
   Task<> watch_queue();
   Task<Status> give_up(Session session);

@@ -1,16 +1,21 @@
 // Measures from outside how long nobody decides when a leader goes, and writes the page about it.
-//   failover_gap ROUNDS BUILD PAGE
+//   failover_gap ROUNDS BUILD PAGE [PART]   PART: quick, synced or textbook alone, without a page
+#include <fcntl.h>
 #include <fmt/format.h>
-#include <signal.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iostream>
-#include <thread>
 #include <vector>
 
+#include "tests/chaos/gap/page.hpp"
+#include "tests/chaos/gap/pulse.hpp"
+#include "tests/chaos/gap/textbook.hpp"
 #include "tests/support/cluster.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -20,98 +25,74 @@ namespace {
 using namespace std::chrono_literals;
 using std::chrono::milliseconds;
 
-// Notes each change of the leader's row by the database's own clock.
-constexpr const char* kWatch = R"sql(
-CREATE TABLE watched (at TIMESTAMPTZ NOT NULL DEFAULT clock_timestamp(), term BIGINT, leader TEXT);
-CREATE FUNCTION watch() RETURNS TRIGGER LANGUAGE plpgsql SECURITY DEFINER AS $$
-BEGIN
-  IF NEW.term <> OLD.term OR NEW.leader_id <> OLD.leader_id THEN
-    INSERT INTO public.watched (term, leader) VALUES (NEW.term, NEW.leader_id);
-  END IF;
-  RETURN NULL;
-END $$;
-CREATE TRIGGER watch AFTER UPDATE ON leader_election FOR EACH ROW EXECUTE FUNCTION watch();
-)sql";
+constexpr const char* kStop = "graceful stop";
+constexpr const char* kKill = "daemon killed, its parent alive";
+constexpr const char* kPause = "host lost";
 
-struct Measured {
-  std::string what;
-  std::string ttl;
-  milliseconds promised;
-  std::vector<double> gaps;  // ms
-};
-
-class Measurement {
+class Failovers {
  public:
-  Measurement(const std::string& ttl, const std::string& renew)
-      : cluster_({{"PROVISIONER_ELECTION_TTL", ttl},
-                  {"PROVISIONER_ELECTION_RENEW", renew},
-                  {"PROVISIONER_ELECTION_MARGIN", "300ms"}}) {
+  Failovers(std::chrono::seconds ttl, Cluster::Disk disk)
+      : cluster_({{"PROVISIONER_ELECTION_TTL", fmt::format("{}s", ttl.count())},
+                  {"PROVISIONER_ELECTION_RENEW", ttl < 5s ? "500ms" : "1s"},
+                  {"PROVISIONER_ELECTION_MARGIN", ttl < 5s ? "300ms" : "500ms"}},
+                 disk) {
     cluster_.start_all();
-    leader_ = checked(cluster_.await_leader(0, 60s));
-    cluster_.sql(kWatch);
+    if (cluster_.await_leader(0, 60s) < 0) throw std::runtime_error("nobody leads");
+    pulse_.emplace(cluster_);
   }
 
-  // From the old leader's giving back its term to the next claim.
-  double stop() {
-    const int old = leader_;
+  Pulse::Gap stop() {
+    return after([&](int old) {
+      if (cluster_.stop(old) != 0) throw std::runtime_error("a daemon did not stop in good order");
+    });
+  }
+  Pulse::Gap kill() {
+    return after([&](int old) { cluster_.kill_daemon(old); });
+  }
+  Pulse::Gap pause() {
+    return after([&](int old) { cluster_.pause(old); });
+  }
+  Pulse::Gap transfer() {
+    return after([&](int old) {
+      const auto answer = cluster_.ask(old, "POST", "/api/v1/cluster/transfer", "{}");
+      if (answer.status != 202) throw std::runtime_error("no transfer: " + answer.body);
+    });
+  }
+
+  Pulse& pulse() { return *pulse_; }
+
+ private:
+  Pulse::Gap after(const std::function<void(int)>& fault) {
+    const int old = cluster_.await_leader(cluster_.term() - 1, 60s);
+    if (old < 0) throw std::runtime_error("nobody leads");
     const std::int64_t term = cluster_.term();
-    if (cluster_.stop(old) != 0) throw std::runtime_error("a daemon did not stop in good order");
-    settle(term);
-    const double gap =
-        number(fmt::format("SELECT extract(epoch FROM (SELECT min(at) FROM watched WHERE term > "
-                           "{0}) - (SELECT min(at) "
-                           "FROM watched WHERE term = {0} AND leader = '')) * 1000",
-                           term));
-    cluster_.start(old);
+    fault(old);
+    const Pulse::Gap gap = pulse_->gap_after(term);
+    eventually(60s, [&] { return !cluster_.launched(old) || cluster_.pid(old) > 0; });
+    cluster_.mend();
+    pulse_->await(300);  // the others are candidates again, and have read what there is
     return gap;
   }
 
-  double kill() {
-    return from_now([&](int old) { cluster_.kill_daemon(old); },
-                    [&](int old) { eventually(60s, [&] { return cluster_.pid(old) > 0; }); });
-  }
-
-  double pause() {
-    return from_now([&](int old) { cluster_.pause(old); }, [&](int old) { cluster_.resume(old); });
-  }
-
- private:
-  static int checked(int leader) {
-    if (leader < 0) throw std::runtime_error("nobody leads");
-    return leader;
-  }
-  double number(const std::string& sql) {
-    const auto rows = cluster_.sql(sql);
-    if (rows.empty() || rows[0].empty()) throw std::runtime_error("no figure from " + sql);
-    return std::stod(rows[0]);
-  }
-  // Until all is at rest again: the others are candidates, with sessions of their own.
-  void settle(std::int64_t term) { leader_ = checked(cluster_.await_leader(term, 60s)); }
-
-  // The old leader may have decided until the moment of the fault. The database's clock is this
-  // machine's.
-  template <typename Fault, typename Mend>
-  double from_now(Fault fault, Mend mend) {
-    const int old = leader_;
-    const std::int64_t term = cluster_.term();
-    const auto at = std::chrono::system_clock::now();
-    fault(old);
-    settle(term);
-    const double claimed = number(fmt::format(
-        "SELECT extract(epoch FROM min(at)) * 1000 FROM watched WHERE term > {}", term));
-    mend(old);
-    cluster_.mend();
-    return claimed - std::chrono::duration<double, std::milli>(at.time_since_epoch()).count();
-  }
-
   Cluster cluster_;
-  int leader_ = -1;
+  std::optional<Pulse> pulse_;
 };
 
-double quantile(std::vector<double> sorted, double q) {
-  std::sort(sorted.begin(), sorted.end());
-  const auto last = static_cast<double>(sorted.size() - 1);
-  return sorted[static_cast<std::size_t>(q * last + 0.5)];
+// What one small write and its sync take, p50 in ms.
+double disk_sync() {
+  const TempDirectory directory;
+  const int fd = ::open((directory / "file").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+  std::vector<double> times;
+  const std::array<char, 4096> block{};
+  for (int i = 0; i < 50; ++i) {
+    const auto begun = std::chrono::steady_clock::now();
+    if (::write(fd, block.data(), block.size()) < 0 || ::fdatasync(fd) != 0) break;
+    times.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begun)
+            .count());
+  }
+  ::close(fd);
+  return times.empty() ? 0 : quantile(times, 0.5);
 }
 
 std::string load_average() {
@@ -121,52 +102,87 @@ std::string load_average() {
   return text;
 }
 
-void write_page(const std::string& path, const std::string& build, const std::vector<Measured>& all,
-                int rounds) {
-  std::ofstream page(path);
-  page << fmt::format(R"(# Failover
-
-Written by `tools/failover --rounds {}` ({} build): three daemons, three etcd members and PostgreSQL
-on one machine with {} processors, at a load average of {}. Measured from outside: from the last
-moment at which the old leader could decide anything to the commit of the next term, after which the
-next one decides. For a graceful stop that moment is the commit by which it hands its term back;
-else it is the signal.
-
-| event | ttl | p50 | max | promised | |
-| --- | --- | --- | --- | --- | --- |
-)",
-                      rounds, build, std::thread::hardware_concurrency(), load_average());
-  for (const Measured& m : all) {
-    const double max = quantile(m.gaps, 1);
-    page << fmt::format("| {} | {} | {:.0f} ms | {:.0f} ms | {} {} ms | {} |\n", m.what, m.ttl,
-                        quantile(m.gaps, 0.5), max, "at most", m.promised.count(),
-                        max <= static_cast<double>(m.promised.count()) ? "kept" : "missed");
+class Measurement {
+ public:
+  Measurement(int rounds, std::string build) : rounds_(rounds) {
+    report_.command = fmt::format("tools/failover --rounds {}", rounds);
+    report_.build = std::move(build);
+    report_.load_before = load_average();
   }
-  page << R"(
-Runs in flight go on in all three: their runners wait for their daemon. What else is tried, and
-judged by who runs, what the tables hold and what a journal says, is in `tests/chaos/failover`.
-)";
-}
 
-int measure(int rounds, const std::string& build, const std::string& path) {
-  std::vector<Measured> all;
-  const auto take = [&](Measured m, auto&& once) {
-    for (int i = 0; i < rounds; ++i) {
-      m.gaps.push_back(once());
-      std::cout << fmt::format("{}, ttl {}: {:.0f} ms", m.what, m.ttl, m.gaps.back()) << std::endl;
+  void quick() {
+    for (const auto ttl : {5s, 2s}) {
+      Failovers failovers(ttl, Cluster::Disk::kQuick);
+      report_.quick_intervals = failovers.pulse().intervals();
+      take_planned(report_.quick, failovers, ttl);
+      take(report_.quick, {kPause, name(ttl), ttl + 1s, {}}, [&] { return failovers.pause(); });
+      report_.late += failovers.pulse().late_decisions();
+    }
+  }
+
+  void synced() {
+    report_.disk_sync = disk_sync();
+    Failovers failovers(5s, Cluster::Disk::kSynced);
+    report_.synced_intervals = failovers.pulse().intervals();
+    take_planned(report_.synced, failovers, 5s);
+    report_.late += failovers.pulse().late_decisions();
+  }
+
+  void textbook() {
+    Cluster cluster;
+    Textbook textbook(cluster);
+    const auto take = [&](const char* what, const std::function<double()>& once) {
+      TextbookMeasured measured{what, what, {}};
+      for (int i = 0; i < std::clamp(rounds_ / 3, 1, 5); ++i) {
+        measured.gaps.push_back(once());
+        std::cout << fmt::format("textbook, {}: {:.0f} ms", what, measured.gaps.back())
+                  << std::endl;
+      }
+      report_.textbook.push_back(std::move(measured));
+    };
+    take(kStop, [&] { return textbook.stop(); });
+    take(kKill, [&] { return textbook.kill(); });
+    take(kPause, [&] { return textbook.pause(); });
+    report_.textbook_late = textbook.late_decisions();
+    std::cout << fmt::format("textbook, late decisions: {}", report_.textbook_late) << std::endl;
+  }
+
+  const Report& report() const { return report_; }
+
+ private:
+  static std::string name(std::chrono::seconds ttl) { return fmt::format("{} s", ttl.count()); }
+
+  void take_planned(std::vector<Measured>& all, Failovers& failovers, std::chrono::seconds ttl) {
+    take(all, {kStop, name(ttl), 100ms, {}}, [&] { return failovers.stop(); });
+    take(all, {"`cluster transfer`", name(ttl), 100ms, {}}, [&] { return failovers.transfer(); });
+    take(all, {kKill, name(ttl), 1000ms, {}}, [&] { return failovers.kill(); });
+  }
+
+  void take(std::vector<Measured>& all, Measured m, const std::function<Pulse::Gap()>& once) {
+    for (int i = 0; i < rounds_; ++i) {
+      const Pulse::Gap gap = once();
+      m.gaps.push_back(gap);
+      std::cout << fmt::format("{}, ttl {}: {:.0f} ms = {:.1f} + {:.1f} + {:.1f}", m.what, m.ttl,
+                               gap.total, gap.to_end, gap.to_claim, gap.to_decision)
+                << std::endl;
     }
     all.push_back(std::move(m));
-  };
-  for (const auto& [ttl, renew] : {std::pair{5s, "1s"}, std::pair{2s, "500ms"}}) {
-    const std::string name = fmt::format("{} s", ttl.count());
-    Measurement measurement(fmt::format("{}s", ttl.count()), renew);
-    take({"graceful stop", name, 100ms, {}}, [&] { return measurement.stop(); });
-    take({"daemon killed, its parent alive", name, 1000ms, {}}, [&] { return measurement.kill(); });
-    take({"daemon and parent paused, as a lost host", name, ttl + 1s, {}},
-         [&] { return measurement.pause(); });
   }
-  write_page(path, build, all, rounds);
-  std::cout << "written: " << path << "\n";
+
+  int rounds_;
+  Report report_;
+};
+
+int measure(int rounds, const std::string& build, const std::string& page,
+            const std::string& part) {
+  Measurement measurement(rounds, build);
+  if (part.empty() || part == "quick") measurement.quick();
+  if (part.empty() || part == "synced") measurement.synced();
+  if (part.empty() || part == "textbook") measurement.textbook();
+  std::cout << fmt::format("late decisions: {}\n", measurement.report().late);
+  if (!part.empty()) return 0;
+  write_page(page, measurement.report());
+  std::cout << "written: " << page << "\n";
   return 0;
 }
 
@@ -174,13 +190,13 @@ int measure(int rounds, const std::string& build, const std::string& path) {
 }  // namespace provisioner::testing
 
 int main(int count, char** arguments) {
-  if (count != 4) {
-    std::cerr << "usage: failover_gap ROUNDS BUILD PAGE\n";
+  if (count < 4 || count > 5) {
+    std::cerr << "usage: failover_gap ROUNDS BUILD PAGE [PART]\n";
     return 2;
   }
   try {
     return provisioner::testing::measure(std::max(1, std::atoi(arguments[1])), arguments[2],
-                                         arguments[3]);
+                                         arguments[3], count > 4 ? arguments[4] : "");
   } catch (const std::exception& error) {
     std::cerr << error.what() << "\n";
     return 1;

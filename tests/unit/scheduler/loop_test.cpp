@@ -255,6 +255,56 @@ TEST_F(SchedulerLoop, WithoutLeadershipNothingIsDecidedAndAllOfItAfterwards) {
   EXPECT_THAT(told_ledger("shop"), ElementsAre("deploy 2026-03-02T08:00:00+00:00 fired"));
 }
 
+TEST_F(SchedulerLoop, AStandByKnowsWhatIsDueWhenItsTermBegins) {
+  publish("shop", kOfficeHours);
+  const auto led_with = std::exchange(fence_, std::nullopt);
+  start();
+  publish("bakery", kOfficeHours);
+  settle();
+  advance_to("2026-03-02T07:00:30Z");  // it has read that, too
+  publish("kiosk", kOfficeHours);      // and this a moment too late
+  must(store_->remove_workspace(WorkspaceName("shop"), "test", clock_.now()));
+  clock_.advance_to(at("2026-03-02T08:00:00Z"));
+  fence_ = led_with;
+  scheduler_->wake();
+  settle();
+  EXPECT_THAT(told_runs("bakery"), ElementsAre("deploy queued"));
+  EXPECT_THAT(told_runs("kiosk"), ElementsAre("deploy queued"));
+  EXPECT_THAT(told_ledger("shop"), IsEmpty());
+}
+
+// Else it is destroyed below the feet of what has just come to depend on it.
+TEST_F(SchedulerLoop, ADependencyThatWasDrawnJustBeforeATermIsHeededByItsFirstDecision) {
+  publish("network", kOfficeHours);
+  publish("shop", R"({"deploy_schedule": "0 8 * * *"})");
+  start();
+  advance_to("2026-03-02T08:00:00Z");
+  carry_out();
+  carry_out();
+  const auto led_with = std::exchange(fence_, std::nullopt);
+  scheduler_->wake();
+  advance_to("2026-03-02T17:59:59Z");
+  publish("shop", R"({"deploy_schedule": "0 8 * * *", "depends_on": ["network"]})");
+  settle();  // it has heard of it, and read nothing yet
+  clock_.advance_to(at("2026-03-02T18:00:00Z"));
+  fence_ = led_with;
+  scheduler_->wake();
+  ASSERT_TRUE(turn_until(loop_, [&] { return runs("network").size() == 2; }));
+  EXPECT_EQ(runs("network")[1].waiting_for, "shop to be destroyed");
+}
+
+TEST_F(SchedulerLoop, WhatIsWrongWithAWorkspaceIsToldByTheLeaderAlone) {
+  publish("broken", R"({"deploy_schedule": "75 8 * * *"})");
+  const auto led_with = std::exchange(fence_, std::nullopt);
+  start();
+  advance_to("2026-03-02T07:30:00Z");
+  EXPECT_THAT(log_->lines, IsEmpty());
+  fence_ = led_with;
+  scheduler_->wake();
+  settle();
+  EXPECT_THAT(log_->lines, ElementsAre(HasSubstr("minute 75 is outside 0-59")));
+}
+
 // I2. Oban 1488, Nomad 11052, Rundeck 8576: a stale leader doubles runs.
 TEST_F(SchedulerLoop, AStaleLeaderDecidesNothingUntilItHasANewTerm) {
   publish("shop", kOfficeHours);
