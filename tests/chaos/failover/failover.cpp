@@ -61,7 +61,7 @@ void Failover::TearDown() {
   } catch (const std::exception& error) {
     ADD_FAILURE() << error.what();
   }
-  EXPECT_EQ(recorder_->judge(runners_were_killed_), "");
+  EXPECT_EQ(recorder_->judge(harm_), "");
   if (HasFailure()) tell_failure();
 }
 

@@ -60,7 +60,7 @@ class Failover : public ::testing::Test {
   static Cluster* cluster_;
   static Recorder* recorder_;
   int leader_ = -1;
-  bool runners_were_killed_ = false;
+  Harm harm_ = Harm::kNone;
 
  private:
   static void say_leader(std::chrono::steady_clock::time_point since);

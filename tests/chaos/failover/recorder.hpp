@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <filesystem>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -11,6 +12,13 @@
 #include "tests/support/cluster.hpp"
 
 namespace provisioner::testing {
+
+// What a fault may have done to work in hand.
+enum class Harm {
+  kNone,        // an attempt that had begun its work is the last one of its run
+  kAttempts,    // runners were killed: another attempt may have followed
+  kLostCommits  // a number that the store has forgotten may have been given to a second attempt
+};
 
 // The workspaces that work goes on in are called w0, w1, ... Of all but the last the "tofu" is a
 // shell script that takes an exclusive lock and writes into the journal; the last one is real tofu
@@ -32,13 +40,18 @@ class Recorder {
   // Orders it of `daemon` until it is accepted; the run, or "" when it never was.
   std::string deploy(int daemon, const std::string& workspace, std::chrono::milliseconds patience);
 
-  int begun_steps(const std::string& run) const;  // by all its attempts
+  // The runs that the API accepted and that were not judged yet.
+  std::vector<std::string> accepted();
+  // Those of them that the store does not know; nobody is asked for them any more.
+  std::vector<std::string> forget_lost();
+
+  std::filesystem::path directory_of(const std::string& run);  // of its attempt at work
+  int begun_steps(const std::string& run) const;               // by all its attempts
   // How many runs have ended so far; work goes on where this grows.
   int ended_runs();
 
-  // What is wrong; "" = nothing. Of an installation at rest. An attempt that had begun its
-  // work is the last one, unless `runners_were_killed`.
-  std::string judge(bool runners_were_killed = false);
+  // What is wrong; "" = nothing. Of an installation at rest.
+  std::string judge(Harm done = Harm::kNone);
 
  private:
   static constexpr int kWorkspaces = 5;
@@ -48,8 +61,8 @@ class Recorder {
   void add_steps(const std::string& name, int count, int seconds);
   void work(const std::stop_token& stop);
   bool is_at_rest();
-  void judge_runs(bool runners_were_killed, std::string& wrong);
-  void judge_journal(std::string& wrong);
+  void judge_runs(Harm done, std::string& wrong);
+  void judge_journal(Harm done, std::string& wrong);
   void judge_ledger(std::string& wrong);
   void judge_states(std::string& wrong);
 
@@ -61,5 +74,9 @@ class Recorder {
   std::string since_ = "0";  // runs up to this number were judged already
   std::jthread worker_;
 };
+
+// What a runner that slept through its lease would still send, by somebody who read its claim in
+// the directory of its attempt: a state.
+http::Request late_write(const std::filesystem::path& attempt);
 
 }  // namespace provisioner::testing

@@ -20,7 +20,7 @@ void signal_all(const std::vector<pid_t>& processes, int number) {
 }
 
 TEST_F(Failover, ARunnerIsKilled) {
-  runners_were_killed_ = true;
+  harm_ = Harm::kAttempts;
   for (int i = 0; i < rounds(); ++i) {
     const std::string run = begun_deploy("slow");
     signal_all(cluster_->processes_of(run, i % 2 == 0 ? kRunner : kGuardAndRunner), SIGKILL);
@@ -31,7 +31,7 @@ TEST_F(Failover, ARunnerIsKilled) {
 }
 
 TEST_F(Failover, ARunnerAndItsDaemonAreKilledTogether) {
-  runners_were_killed_ = true;
+  harm_ = Harm::kAttempts;
   for (int i = 0; i < rounds(); ++i) {
     const std::string run = begun_deploy("slow");
     leads_anew_after([&](int leader) {
@@ -44,29 +44,15 @@ TEST_F(Failover, ARunnerAndItsDaemonAreKilledTogether) {
   }
 }
 
-// What a runner that slept through its lease would still send: here by somebody who read its claim.
-http::Request late_write(const std::filesystem::path& attempt) {
-  const Json note = Json::parse(read_file(attempt / "attempt.json"));
-  return {.method = "POST",
-          .target = "/runner/v1/state?ID=late",
-          .headers = {{"Authorization",
-                       fmt::format("Bearer {}.{}.{}", note["run"].get<std::string>(),
-                                   note["attempt"].get<int>(), note["claim"].get<std::string>())}},
-          .body = R"({"version": 4, "serial": 1000, "lineage": "late", "outputs": {},
-                      "resources": []})"};
-}
-
 // Its guard ends what it left before the lease does. A guard that is stopped as well cannot: then
 // the leader sees the lease end. Either way the run is resumed, and nobody listens to its past.
 TEST_F(Failover, ARunnerIsStoppedPastItsLease) {
-  runners_were_killed_ = true;
+  harm_ = Harm::kAttempts;
   cluster_->reconfigure({{"PROVISIONER_RUNS_LEASE", "15s"}});
   for (int i = 0; i < rounds(); ++i) {
     somebody_leads();
     const std::string run = begun_deploy("brief");
-    const std::string directory =
-        cluster_->sql("SELECT directory FROM run_attempts WHERE run = '" + run + "'").at(0);
-    const http::Request late = late_write(directory);
+    const http::Request late = late_write(recorder_->directory_of(run));
     const bool guard_too = i % 2 != 0;
     const auto stopped = cluster_->processes_of(run, guard_too ? kGuardAndRunner : kRunner);
     signal_all(stopped, SIGSTOP);
