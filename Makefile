@@ -31,8 +31,8 @@ cluster: build  ## the same by three daemons with three etcd members and a Postg
 test: deps  ## build, and run all tests (also under sanitizers)
 	@tools/test
 
-test-faults: deps  ## build, and run the tests with faults: three daemons, and the simulator's wrong designs
-	@tools/build release && ctest --test-dir build/release --output-on-failure -L 'chaos|mutation'
+test-faults: deps  ## build, and run the tests with faults at length: three daemons (ROUNDS=50), all wrong designs
+	@tools/test-faults
 
 test-fast: deps  ## build, and run all tests of the release build only
 	@tools/build release && ctest --test-dir build/release --output-on-failure -j $(JOBS)

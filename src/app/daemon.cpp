@@ -238,6 +238,14 @@ void Daemon::build() {
   workspace_log_ =
       std::make_unique<execution::WorkspaceLog>(settings_.log_dir, log_.named("workspace_log"));
   assignments_ = std::make_unique<execution::AssignmentSource>(settings_, environment_, offload_);
+  if (postgres_) {
+    recent_ends_ = std::make_unique<execution::RecentEnds>(
+        execution::RecentEnds::Parts{.store = *store_,
+                                     .clock = clock_,
+                                     .log = log_.named("execution"),
+                                     .me = settings_.instance_id,
+                                     .on_interrupt = settings_.runs.on_interrupt});
+  }
   runner_api_ = std::make_unique<execution::RunnerApi>(execution::RunnerApi::Parts{
       .store = *store_,
       .clock = clock_,
@@ -247,7 +255,11 @@ void Daemon::build() {
           [this](Run run, std::string directory) {
             return assignments_->assign(std::move(run), std::move(directory));
           },
-      .lease = settings_.runs.lease});
+      .lease = settings_.runs.lease,
+      .acknowledged =
+          [this](const Run& run, const AttemptResult& result) {
+            if (recent_ends_) recent_ends_->acknowledged(run, result);
+          }});
   launcher_ = std::make_unique<execution::SystemLauncher>(
       loop, offload_,
       execution::SystemLauncherSettings{.state_dir = settings_.state_dir,
@@ -483,6 +495,7 @@ Task<> Daemon::begin() {
   deciding_.start("leadership loop", leadership_->run());
   deciding_.start("scheduler", scheduler_->run());
   background_.start("dispatcher", dispatcher_->run());
+  if (recent_ends_) background_.start("memory of ends", recent_ends_->run());
   background_.start("folder publisher", publish_folders());
   notify_systemd("READY=1\nSTATUS=serving");
 }

@@ -17,6 +17,7 @@
 #include "election/leadership_loop.hpp"
 #include "execution/assignment_source.hpp"
 #include "execution/dispatcher.hpp"
+#include "execution/recent_ends.hpp"
 #include "execution/runner_api.hpp"
 #include "execution/system_launcher.hpp"
 #include "execution/workspace_log.hpp"
@@ -99,6 +100,7 @@ class Daemon {
   std::unique_ptr<Scheduler> scheduler_;
   std::unique_ptr<execution::WorkspaceLog> workspace_log_;
   std::unique_ptr<execution::AssignmentSource> assignments_;
+  std::unique_ptr<execution::RecentEnds> recent_ends_;  // of a store that may forget them
   std::unique_ptr<execution::RunnerApi> runner_api_;
   std::unique_ptr<execution::SystemLauncher> launcher_;
   std::unique_ptr<execution::Dispatcher> dispatcher_;

@@ -77,21 +77,34 @@ Task<> Membership::run() {
 }
 
 Task<> Membership::beat() {
+  const bool was_draining = draining_;
   const auto row = co_await parts_.store.beat_instance(now());
-  if (!row && row.error().kind == ErrorKind::kConflict) {
-    id_lost_ = row.error().message;
+  Status told = row ? Status() : std::unexpected(row.error());
+  if (row) draining_ = row->draining;
+  if (!told && told.error().kind == ErrorKind::kConflict) told = co_await enter_again(told.error());
+  if (!told && told.error().kind == ErrorKind::kConflict) {
+    id_lost_ = told.error().message;
     parts_.changed();
     co_return;
   }
-  if (!row) {
-    parts_.log.warning("reporting this instance: " + row.error().message);
+  if (!told) {
+    parts_.log.warning("reporting this instance: " + told.error().message);
     co_return;
   }
-  if (row->draining == draining_) co_return;
-  draining_ = row->draining;
+  if (was_draining == draining_) co_return;
   parts_.log.info(draining_ ? "draining: this instance neither leads nor starts runs"
                             : "no longer draining");
   parts_.changed();
+}
+
+// Whoever took the id entered after this instance. A row of an earlier one is the past, which a
+// database brings back that failed over to a server without the last commits.
+Task<Status> Membership::enter_again(Error taken) {
+  const auto row = co_await find(parts_.store, me_.id);
+  if (!row) co_return std::unexpected(row.error());
+  if (*row && (*row)->started_at >= me_.started_at) co_return std::unexpected(taken);
+  parts_.log.warning("the store has forgotten that this instance entered: entering again");
+  co_return co_await enter();
 }
 
 Task<> Membership::compare_clocks() {

@@ -51,6 +51,7 @@ class Membership {
  private:
   Instance now() const;
   Task<> beat();
+  Task<Status> enter_again(Error taken);
   Task<> compare_clocks();
 
   Parts parts_;

@@ -170,6 +170,13 @@ Task<Status> LeadershipLoop::stay_leader() {
     const auto row = co_await store_.leadership();
     if (row) {
       store_answered = clock_.boot_now();
+      if (row->fence != won_->fence && row->fence.term <= won_->fence.term) {
+        co_return fail(
+            ErrorKind::kFenced,
+            fmt::format("the store has forgotten term {}: it failed over to a server "
+                        "that lacked its last commits, and knows term {} of {}",
+                        won_->fence.term.value, row->fence.term.value, row->leader.value));
+      }
       if (row->fence != won_->fence) {
         co_return fail(ErrorKind::kFenced,
                        fmt::format("term {} of {} came after term {}", row->fence.term.value,

@@ -290,6 +290,7 @@ Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {
   if (finished) {
     forget(key, sentence_of(*result));
     if (run) log_end(*run, *result);
+    if (run && parts_.acknowledged) parts_.acknowledged(*run, *result);
   }
   co_return answer(finished, 204);
 }

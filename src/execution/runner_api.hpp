@@ -35,6 +35,8 @@ class RunnerApi {
     Logger log;
     Assign assign;
     Duration lease;
+    // The store has acknowledged that this attempt ended so.
+    std::function<void(const Run&, const AttemptResult&)> acknowledged = {};
   };
   explicit RunnerApi(Parts parts);
   ~RunnerApi();

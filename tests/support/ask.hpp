@@ -13,5 +13,7 @@ namespace provisioner::testing {
 http::Response ask(const std::filesystem::path& state_dir, std::string method, std::string target,
                    std::string body = "",
                    std::chrono::milliseconds patience = std::chrono::seconds(5));
+http::Response ask(const std::filesystem::path& state_dir, http::Request request,
+                   std::chrono::milliseconds patience);
 
 }  // namespace provisioner::testing

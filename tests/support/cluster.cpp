@@ -54,7 +54,7 @@ Cluster::Cluster(Environment environment, Disk disk)
     for (const auto& member : etcd_.endpoints()) {
       node.to_etcd.push_back(std::make_unique<Relay>(network_, member.port));
     }
-    node.to_postgres = std::make_unique<Relay>(network_, postgres_.port());
+    node.to_postgres.push_back(std::make_unique<Relay>(network_, postgres_.port()));
     nodes_.push_back(std::move(node));
   }
   network_thread_ = std::jthread([this] { network_.run(); });
@@ -89,6 +89,10 @@ Environment Cluster::environment_of(int daemon) const {
   for (const auto& relay : node(daemon).to_etcd) {
     members += (members.empty() ? "" : ",") + ("http://127.0.0.1:" + std::to_string(relay->port()));
   }
+  std::string databases;
+  for (const auto& relay : node(daemon).to_postgres) {
+    databases += (databases.empty() ? "" : ",") + ("127.0.0.1:" + std::to_string(relay->port()));
+  }
   const auto home = root() / name(daemon);
   Environment all = {{"PROVISIONER_CONFIG_DIR", root() / "config"},
                      {"PROVISIONER_STATE_DIR", home / "state"},
@@ -103,8 +107,7 @@ Environment Cluster::environment_of(int daemon) const {
                      {"PROVISIONER_ELECTION_TTL", "2s"},
                      {"PROVISIONER_ELECTION_RENEW", "500ms"},
                      {"PROVISIONER_ELECTION_MARGIN", "300ms"},
-                     {"DATABASE_HOST", "127.0.0.1"},
-                     {"DATABASE_PORT", std::to_string(node(daemon).to_postgres->port())},
+                     {"DATABASE_HOST", databases},
                      {"DATABASE_NAME", database_},
                      {"DATABASE_USER", PostgresServer::kUser},
                      {"DATABASE_PASSWORD", PostgresServer::kPassword},
@@ -172,11 +175,13 @@ void Cluster::cut_etcd(int daemon) {
   for (const auto& relay : node(daemon).to_etcd) relay->cut();
 }
 
-void Cluster::cut_postgres(int daemon) { node(daemon).to_postgres->cut(); }
+void Cluster::cut_postgres(int daemon) {
+  for (const auto& relay : node(daemon).to_postgres) relay->cut();
+}
 
 void Cluster::heal(int daemon) {
   for (const auto& relay : node(daemon).to_etcd) relay->heal();
-  node(daemon).to_postgres->heal();
+  for (const auto& relay : node(daemon).to_postgres) relay->heal();
 }
 
 void Cluster::mend() {
@@ -188,6 +193,33 @@ void Cluster::mend() {
   for (int i = 0; i < kSize; ++i) start(i);
 }
 
+void Cluster::reconfigure(const Environment& changes) {
+  for (const auto& [key, value] : changes) environment_[key] = value;
+  for (int i = 0; i < kSize; ++i) {
+    stop(i);
+    start(i);
+  }
+}
+
+void Cluster::add_standby() {
+  to_primary_ = std::make_unique<Relay>(network_, postgres_.port());
+  standby_ = PostgresServer::standby_of(postgres_, to_primary_->port());
+  for (auto& node : nodes_) {
+    node.to_postgres.push_back(std::make_unique<Relay>(network_, standby_->port()));
+  }
+}
+
+bool Cluster::standby_has_all() {
+  const auto committed = primary_->execute("SELECT pg_current_wal_lsn()").at(0);
+  return standby_->execute("SELECT pg_last_wal_replay_lsn() >= '" + committed + "'").at(0) == "t";
+}
+
+void Cluster::fail_over() {
+  postgres_.kill_all();
+  standby_->execute("SELECT pg_promote()");
+  primary_ = standby_.get();
+}
+
 pid_t Cluster::pid(int daemon) const {
   return launched(daemon) ? child_of(node(daemon).parent->pid()) : -1;
 }
@@ -196,6 +228,11 @@ http::Response Cluster::ask(int daemon, std::string method, std::string target, 
                             std::chrono::milliseconds patience) const {
   return testing::ask(state_dir(daemon), std::move(method), std::move(target), std::move(body),
                       patience);
+}
+
+http::Response Cluster::ask(int daemon, http::Request request,
+                            std::chrono::milliseconds patience) const {
+  return testing::ask(state_dir(daemon), std::move(request), patience);
 }
 
 std::int64_t Cluster::term() {

@@ -62,7 +62,11 @@ class Cluster {
   Background& parent(int daemon) { return *node(daemon).parent; }
   std::string name(int daemon) const { return std::string(1, static_cast<char>('a' + daemon)); }
 
+  // Other settings for all daemons, which are started anew one after the other.
+  void reconfigure(const Environment& changes);
+
   // Over the daemon's unix socket; status 0 when nobody answered in time. Thread-safe.
+  http::Response ask(int daemon, http::Request request, std::chrono::milliseconds patience) const;
   http::Response ask(int daemon, std::string method, std::string target, std::string body = "",
                      std::chrono::milliseconds patience = std::chrono::seconds(5)) const;
 
@@ -73,11 +77,20 @@ class Cluster {
   int await_leader(std::int64_t above, std::chrono::milliseconds patience);
 
   EtcdCluster& etcd() { return etcd_; }
-  PostgresServer& postgres() { return postgres_; }
+  PostgresServer& postgres() { return *primary_; }
   const std::string& database() const { return database_; }
+
+  // Before any daemon is started: a second server, which follows the first asynchronously and is
+  // known to the daemons.
+  void add_standby();
+  // From now on the stand-by hears nothing of what is committed.
+  void cut_standby() { to_primary_->cut(); }
+  bool standby_has_all();
+  // Kills the primary and promotes the stand-by.
+  void fail_over();
   // The first column, as an administrator.
   std::vector<std::string> sql(const std::string& text) {
-    return postgres_.execute(text, database_);
+    return primary_->execute(text, database_);
   }
 
   std::string log(int daemon) const;  // since the beginning
@@ -88,7 +101,7 @@ class Cluster {
  private:
   struct Node {
     std::vector<std::unique_ptr<Relay>> to_etcd;
-    std::unique_ptr<Relay> to_postgres;
+    std::vector<std::unique_ptr<Relay>> to_postgres;
     std::unique_ptr<Background> parent;
   };
 
@@ -100,9 +113,12 @@ class Cluster {
   Environment environment_;
   EtcdCluster etcd_;
   PostgresServer postgres_;
+  PostgresServer* primary_ = &postgres_;
   std::string database_;
   boost::asio::io_context network_;
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> network_stays_;
+  std::unique_ptr<Relay> to_primary_;  // of the stand-by
+  std::unique_ptr<PostgresServer> standby_;
   std::vector<Node> nodes_;
   std::jthread network_thread_;
 };

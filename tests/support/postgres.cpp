@@ -87,10 +87,7 @@ PostgresServer::PostgresServer(const std::vector<std::string>& configuration)
                      "log_min_messages=warning",
                      "unix_socket_directories=" + directory_.path().string()} {
   configuration_.insert(configuration_.end(), configuration.begin(), configuration.end());
-  if (getuid() == 0 &&
-      chown(directory_.path().c_str(), server_user().pw_uid, server_user().pw_gid) != 0) {
-    throw std::runtime_error("chown failed");
-  }
+  give_directory_to_server_user();
   const auto made = run_program(
       unprivileged({binary("initdb"), "--no-sync", "--no-instructions", "--username=admin",
                     "--auth-local=trust", "--auth-host=scram-sha-256", "--encoding=UTF8",
@@ -99,6 +96,35 @@ PostgresServer::PostgresServer(const std::vector<std::string>& configuration)
   if (made.code != 0) throw std::runtime_error("initdb failed: " + made.out + made.err);
   start();
   execute("CREATE ROLE " + std::string(kUser) + " LOGIN PASSWORD '" + kPassword + "'");
+}
+
+PostgresServer::PostgresServer(PostgresServer& primary, std::uint16_t through)
+    : configuration_(primary.configuration_) {
+  configuration_.push_back("unix_socket_directories=" + directory_.path().string());
+  configuration_.push_back("primary_conninfo=host=127.0.0.1 port=" + std::to_string(through) +
+                           " user=follower password='" + kPassword + "'");
+  give_directory_to_server_user();
+  primary.execute("CREATE ROLE follower REPLICATION LOGIN PASSWORD '" + std::string(kPassword) +
+                  "'");
+  const auto made = run_program(
+      unprivileged({binary("pg_basebackup"), "--host", primary.directory().string(), "--port",
+                    std::to_string(primary.port()), "--username=admin", "--no-sync",
+                    "--checkpoint=fast", "--write-recovery-conf", "-D", directory_ / "data"}),
+      {}, kPatience);
+  if (made.code != 0) throw std::runtime_error("pg_basebackup failed: " + made.out + made.err);
+  start();
+}
+
+std::unique_ptr<PostgresServer> PostgresServer::standby_of(PostgresServer& primary,
+                                                           std::uint16_t through) {
+  return std::unique_ptr<PostgresServer>(new PostgresServer(primary, through));
+}
+
+void PostgresServer::give_directory_to_server_user() const {
+  if (getuid() == 0 &&
+      chown(directory_.path().c_str(), server_user().pw_uid, server_user().pw_gid) != 0) {
+    throw std::runtime_error("chown failed");
+  }
 }
 
 PostgresServer::~PostgresServer() {

@@ -23,6 +23,9 @@ class PostgresServer {
   PostgresServer(const PostgresServer&) = delete;
   PostgresServer& operator=(const PostgresServer&) = delete;
 
+  // Another that follows `primary`, asynchronously, through a port of 127.0.0.1 that leads there.
+  static std::unique_ptr<PostgresServer> standby_of(PostgresServer& primary, std::uint16_t through);
+
   // One for the whole test program, started when it is first wanted.
   static PostgresServer& shared();
 
@@ -53,6 +56,8 @@ class PostgresServer {
   const std::filesystem::path& directory() const { return directory_.path(); }
 
  private:
+  PostgresServer(PostgresServer& primary, std::uint16_t through);
+  void give_directory_to_server_user() const;
   bool ready() const;
   std::string server_log() const;
 

@@ -28,6 +28,10 @@ class AnInstanceAmongOthers : public ::testing::Test {
     return eventually(60s, [&] { return installation.log().find(text) != std::string::npos; });
   }
 
+  std::vector<std::string> sql(const std::string& text) {
+    return PostgresServer::shared().execute(text, database_);
+  }
+
   std::string database_ = PostgresServer::shared().take_database();
   Installation installation_;
 };
@@ -72,6 +76,33 @@ TEST_F(AnInstanceAmongOthers, CanBeStoppedWhileItWatchesWhetherAnotherLives) {
   const auto asked = std::chrono::steady_clock::now();
   EXPECT_EQ(second.stop_daemon(), 0) << second.log();
   EXPECT_LT(std::chrono::steady_clock::now() - asked, 8s) << "it would have watched for 11 s";
+// As after a fail-over to a server that lacked the last commits.
+TEST_F(AnInstanceAmongOthers, EntersAgainWhenTheStoreKnowsAnEarlierOneOfIt) {
+  join(installation_);
+  installation_.start();
+  sql("UPDATE instances SET incarnation = 'earlier', started_at = started_at - interval '1 hour'");
+  EXPECT_TRUE(says(installation_, "has forgotten that this instance entered"));
+  EXPECT_TRUE(eventually(
+      60s, [&] { return sql("SELECT 1 FROM instances WHERE incarnation = 'earlier'").empty(); }));
+  EXPECT_EQ(installation_.command({"cluster", "status"}).code, 0);
+}
+
+TEST_F(AnInstanceAmongOthers, EndsWhenALaterOneHasTakenItsId) {
+  join(installation_);
+  installation_.start();
+  sql("UPDATE instances SET incarnation = 'later', started_at = started_at + interval '1 hour'");
+  EXPECT_EQ(installation_.daemon().wait(60s), 4) << installation_.log();
+}
+
+TEST_F(AnInstanceAmongOthers, EndsAtASchemaOfALaterVersion) {
+  join(installation_);
+  installation_.start();
+  EXPECT_EQ(installation_.stop_daemon(), 0);
+  sql("INSERT INTO schema_migrations (version, name) VALUES (99, 'of tomorrow')");
+  const Finished refused = installation_.command({"serve"});
+  EXPECT_EQ(refused.code, 2) << refused.err;
+  EXPECT_NE(refused.err.find("schema 99"), std::string::npos) << refused.err;
+  EXPECT_NE(refused.err.find("newer"), std::string::npos) << refused.err;
 }
 
 TEST_F(AnInstanceAmongOthers, WaitsForPostgresAndIsNotReadyMeanwhile) {
