@@ -110,11 +110,15 @@ Task<> AttemptLife::kill_when_time_is_up() {
 Task<> AttemptLife::end_the_others() {
   // The last trampoline has told of its child's end and is about to go by itself.
   const BootInstant patience_ends = parts_.clock.boot_now() + kLastMoment;
-  while (parts_.reaper.has_children() && parts_.clock.boot_now() < patience_ends) {
+  while (has_children() && parts_.clock.boot_now() < patience_ends) {
     co_await parts_.reaper.some_ended().wait_until(parts_.clock, patience_ends);
   }
-  while (parts_.reaper.has_children() && parts_.processes.look(getpid(), parts_.guard) > 0) {
-    parts_.processes.signal_all(SIGKILL);
+  while (has_children()) {
+    if (!processes_) {
+      processes_ = std::make_unique<ProcessSet>(parts_.tag, ProcessSet::Carriers::kBornAfterUs);
+    }
+    if (processes_->look(getpid(), parts_.guard) == 0) break;
+    processes_->signal_all(SIGKILL);
     co_await parts_.clock.sleep_for(std::chrono::milliseconds(5));
   }
 }

@@ -6,6 +6,7 @@
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "runner/daemon.hpp"
@@ -28,7 +29,7 @@ class AttemptLife {
     Daemon& daemon;
     Course& course;
     Reaper& reaper;
-    ProcessSet& processes;
+    std::string tag;  // of the attempt, as its processes carry it
     pid_t guard = 0;
     int guard_line = -1;
   };
@@ -54,7 +55,7 @@ class AttemptLife {
   Task<LogEnd> end_of_log();
 
   // Kills all processes of the attempt but the guard and this one, until this one has no
-  // descendant. Those that only carry the attempt's tag, if any, are the guard's to find.
+  // descendant.
   Task<> end_the_others();
 
   // Tells the guard that the rest is its affair.
@@ -76,9 +77,10 @@ class AttemptLife {
   Parts parts_;
   boost::asio::posix::stream_descriptor guard_line_;
   boost::asio::signal_set signals_;
-  Signal moved_;         // a deadline or the timeout is another one now
-  Signal ship_now_;      // nothing more comes: the log need not gather
-  bool ending_ = false;  // the same
+  std::unique_ptr<ProcessSet> processes_;  // made when something is to be killed
+  Signal moved_;                           // a deadline or the timeout is another one now
+  Signal ship_now_;                        // nothing more comes: the log need not gather
+  bool ending_ = false;                    // the same
   Signal shipped_all_but_the_end_;
   Duration heartbeat_ = std::chrono::seconds(10);
   std::optional<BootInstant> timeout_at_;

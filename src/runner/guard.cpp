@@ -200,7 +200,7 @@ int watch_until_empty(Watch& watch, GuardPlan& plan, ProcessSet& set) {
     take_signals(watch, plan);
     if (watch.line >= 0) take_records(watch, plan);
     reap(watch, plan);
-    const bool others_live = !plan.runner_lives() && set.look(getpid(), 0) > 0;
+    const bool others_live = !plan.runner_lives() && has_children() && set.look(getpid(), 0) > 0;
     const GuardDecision decision = plan.decide(boot_now(), others_live);
     switch (decision.act) {
       case GuardAct::kEnd: leave_record(watch, plan.cause()); return 0;

@@ -130,11 +130,6 @@ void Reaper::reap() {
   }
 }
 
-bool Reaper::has_children() const {
-  siginfo_t info{};
-  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;
-}
-
 void Reaper::watch(pid_t pid, Signal* ended) { watched_[pid] = {ended, std::nullopt}; }
 
 void Reaper::forget(pid_t pid) { watched_.erase(pid); }

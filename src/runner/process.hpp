@@ -31,10 +31,6 @@ class Reaper {
   // As waitpid gives it; absent while it lives.
   std::optional<int> status_of(pid_t pid) const;
 
-  // Whether a child lives, or is dead and nobody has waited for it. As the runner is a subreaper,
-  // without a child it has no descendant either.
-  bool has_children() const;
-
   // Notified when children were waited for.
   Signal& some_ended() { return some_ended_; }
 

@@ -80,62 +80,24 @@ Stat read_stat(int process_directory) {
   return stat;
 }
 
-// The number behind `word` in a file of /proc; -1 = there is none.
-std::int64_t number_in(int proc, const char* name, std::string_view word) {
-  const Descriptor file(openat(proc, name, O_RDONLY | O_CLOEXEC));
-  if (file.get() < 0) return -1;
-  std::array<char, 32768> buffer;
-  std::size_t size = 0;
-  while (size < buffer.size()) {
-    const ssize_t got = read_some(file.get(), buffer.data() + size, buffer.size() - size);
-    if (got <= 0) break;
-    size += static_cast<std::size_t>(got);
-  }
-  const std::string_view text(buffer.data(), size);
-  const auto at = word.empty() ? 0 : text.rfind(word);
-  std::int64_t number = -1;
-  if (at == std::string_view::npos) return -1;
-  std::from_chars(text.data() + at + word.size(), text.data() + text.size(), number);
-  return number;
-}
-
-std::int64_t forks_so_far(int proc) { return number_in(proc, "stat", "\nprocesses "); }
-
-// A subreaper without a child has no descendant either.
-bool has_children() {
-  siginfo_t info{};
-  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;
-}
-
-// Pids are given in turn: whether `pid` was given before ours, when `last` was the last one. In
-// doubt it was not.
-bool is_older(pid_t pid, pid_t last) {
-  constexpr pid_t kJustBorn = 1000;  // since `last` was read
-  const pid_t self = getpid();
-  return pid < self && (self <= last || pid > last + kJustBorn);
-}
-
 }  // namespace
 
 std::string attempt_tag(const RunId& run, Attempt attempt) {
   return run.value + "." + std::to_string(attempt.value);
 }
 
-ProcessSet::ProcessSet(std::string_view tag, Carriers carriers) {
+bool has_children() {
+  siginfo_t info{};
+  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;
+}
+
+ProcessSet::ProcessSet(std::string_view tag, Carriers carriers) : carriers_(carriers) {
   char* out = entry_.data() + 1;
   out = std::copy(kAttemptVariable.begin(), kAttemptVariable.end(), out);
   *out++ = '=';
   tag = tag.substr(0, 100);
   out = std::copy(tag.begin(), tag.end(), out);
   entry_size_ = static_cast<std::size_t>(out - entry_.data()) + 1;
-  if (carriers == Carriers::kBornAfterUs) {
-    const Descriptor proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (proc.get() < 0) return;
-    const Descriptor self(openat(proc.get(), "self", O_PATH | O_CLOEXEC));
-    if (self.get() < 0) return;
-    oldest_carrier_ = read_stat(self.get()).start;
-    forks_before_ = forks_so_far(proc.get());
-  }
 }
 
 // Absent, too, when there is not a byte of it.
@@ -182,27 +144,14 @@ ProcessSet::Seen* ProcessSet::find(pid_t pid) {
   return at != end && at->pid == pid ? at : nullptr;
 }
 
-// The pid that was given last; 0 when pids do not tell who was born after us, because they may have
-// come round since.
-pid_t ProcessSet::last_born(int proc) const {
-  std::array<char, 16> self{};
-  pid_t shown = 0;  // another one where /proc is of another pid namespace
-  const ssize_t length = readlinkat(proc, "self", self.data(), self.size());
-  if (length > 0) std::from_chars(self.data(), self.data() + length, shown);
-  if (forks_before_ < 0 || shown != getpid()) return 0;
-  const std::int64_t forks = forks_so_far(proc) - forks_before_;
-  if (forks < 0 || forks >= number_in(proc, "sys/kernel/pid_max", "") / 2) return 0;
-  // "0.00 0.01 0.05 1/80 4711"
-  return static_cast<pid_t>(std::max<std::int64_t>(number_in(proc, "loadavg", " "), 0));
-}
-
 std::size_t ProcessSet::look(pid_t root, pid_t spared) {
   count_ = unclear_ = 0;
   const Descriptor proc(open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (proc.get() < 0) return 0;
-  // Without descendants only carriers of the tag are looked for, and nobody needs to know the
-  // parents of the others.
-  const pid_t last = root == getpid() && !has_children() ? last_born(proc.get()) : 0;
+  if (carriers_ == Carriers::kBornAfterUs && oldest_carrier_ == 0) {
+    const Descriptor self(openat(proc.get(), "self", O_PATH | O_CLOEXEC));
+    if (self.get() >= 0) oldest_carrier_ = read_stat(self.get()).start;
+  }
   alignas(dirent64) std::array<char, 16384> buffer;  // opendir(3) would use the heap
   while (true) {
     const ssize_t got = getdents64(proc.get(), buffer.data(), buffer.size());
@@ -214,7 +163,6 @@ std::size_t ProcessSet::look(pid_t root, pid_t spared) {
       const char* const name_end = entry->d_name + std::strlen(entry->d_name);
       const auto [stopped, error] = std::from_chars(entry->d_name, name_end, pid);
       if (error != std::errc() || stopped != name_end || count_ == kCapacity) continue;
-      if (last != 0 && is_older(pid, last)) continue;
       const Descriptor directory(openat(proc.get(), entry->d_name, O_PATH | O_CLOEXEC));
       const Stat stat = directory.get() < 0 ? Stat{} : read_stat(directory.get());
       if (!stat.lives) continue;

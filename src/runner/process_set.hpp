@@ -23,6 +23,11 @@ namespace provisioner::runner {
 inline constexpr std::string_view kAttemptVariable = "PROVISIONER_ATTEMPT";
 std::string attempt_tag(const RunId& run, Attempt attempt);  // "<run>.<attempt>"
 
+// Whether this process has a child that lives, or one that is dead and nobody has waited for. The
+// kernel gives a subreaper every orphan among its descendants, so without a child it has none of
+// them either: that is proved by one call, where a look at /proc takes a millisecond.
+bool has_children();
+
 class ProcessSet {
  public:
   // At most this many processes of the whole machine are looked at.
@@ -61,12 +66,11 @@ class ProcessSet {
   enum class Tag { kAbsent, kCarried, kUnclear };
   Tag read_environment(int process_directory, bool& empty) const;
   Tag look_for_tag(int process_directory) const;
-  pid_t last_born(int proc) const;
   Seen* find(pid_t pid);
 
   std::array<char, 128> entry_{};  // NUL PROVISIONER_ATTEMPT=<tag> NUL, as in environ
   std::size_t entry_size_ = 0;
-  std::int64_t forks_before_ = -1;    // of the whole machine, when this was made; -1 = unknown
+  Carriers carriers_;
   std::int64_t oldest_carrier_ = 0;   // clock ticks since the machine's start, as /proc says it
   std::array<Seen, kCapacity> seen_;  // not initialised: zeroing would make all of it resident
   std::size_t count_ = 0;

@@ -47,11 +47,10 @@ class Runner {
         guard_(getppid()),
         course_(loop_),
         reaper_(loop_),
-        processes_(std::make_unique<ProcessSet>(attempt_tag(options_.run, options_.attempt),
-                                                ProcessSet::Carriers::kBornAfterUs)),
         daemon_(loop_, clock_, random_, options_.socket,
                 AttemptFence{options_.run, options_.attempt, options_.claim}),
-        life_({loop_, clock_, daemon_, course_, reaper_, *processes_, guard_, options_.line}) {}
+        life_({loop_, clock_, daemon_, course_, reaper_,
+               attempt_tag(options_.run, options_.attempt), guard_, options_.line}) {}
 
   Task<int> run();
 
@@ -72,7 +71,6 @@ class Runner {
   pid_t guard_;
   Course course_;
   Reaper reaper_;
-  std::unique_ptr<ProcessSet> processes_;
   Daemon daemon_;
   AttemptLife life_;
   std::unique_ptr<LogSpool> log_;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -10,10 +11,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <vector>
 
 namespace provisioner::runner {
 namespace {
@@ -21,10 +24,20 @@ namespace {
 constexpr int kNothingStarted = 125;
 constexpr int kCannotExecute = 127;
 
-// `gate` opens once the runner can know of this child: whatever happens then, it is looked after.
-[[noreturn]] void become(const TrampolineOptions& options, pid_t trampoline, int gate) {
-  char opened = 0;
-  if (read(gate, &opened, 1) != 1) _exit(kNothingStarted);
+// What the child needs to become the command. It shares the trampoline's memory until then.
+struct Birth {
+  const TrampolineOptions& options;
+  std::vector<char*> argv;
+  pid_t trampoline;
+};
+
+void tell(int line, TrampolineRecord record) {
+  // A runner that is gone has no use for it.
+  if (line >= 0) send(line, &record, sizeof(record), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+int become(void* birth) {
+  const auto& [options, argv, trampoline] = *static_cast<const Birth*>(birth);
   if (options.group) setpgid(0, 0);
   sigset_t none;
   sigemptyset(&none);
@@ -33,12 +46,23 @@ constexpr int kCannotExecute = 127;
   prctl(PR_SET_PDEATHSIG, SIGINT);
   // The trampoline may have died before the line above: then nobody would ever tell.
   if (getppid() != trampoline) _exit(kNothingStarted);
-  std::vector<char*> argv;
-  for (const auto& word : options.command) argv.push_back(const_cast<char*>(word.c_str()));
-  argv.push_back(nullptr);
+  // Before the command is there: whatever happens to the trampoline, the runner looks after it.
+  tell(kTrampolineLine, {TrampolineRecord::Kind::kStarted, getpid(), 0});
   execv(argv[0], argv.data());
-  std::fprintf(stderr, "cannot execute %s: %s\n", argv[0], std::strerror(errno));
+  const int error = errno;
+  std::array<char, 512> text{};
+  const int size = std::snprintf(text.data(), text.size(), "cannot execute %s: %s\n", argv[0],
+                                 std::strerror(error));
+  const auto length = std::min(text.size() - 1, static_cast<std::size_t>(std::max(size, 0)));
+  if (write(STDERR_FILENO, text.data(), length) < 0) _exit(kCannotExecute);  // nobody to tell
   _exit(kCannotExecute);
+}
+
+// As vfork(2) does it: the trampoline goes on when the child executes, so none of its pages is
+// copied, which costs as much as all else that it does.
+pid_t start(Birth& birth) {
+  alignas(16) static std::array<char, 64 * 1024> stack;
+  return clone(become, stack.data() + stack.size(), CLONE_VM | CLONE_VFORK | SIGCHLD, &birth);
 }
 
 // The pipes' end shall be seen when the child, and who inherited from it, have closed them.
@@ -57,11 +81,6 @@ bool discard(int fd) {
   return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-void tell(int line, TrampolineRecord record) {
-  // A runner that is gone has no use for it.
-  if (line >= 0) send(line, &record, sizeof(record), MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 }  // namespace
 
 int run_trampoline(const TrampolineOptions& options) {
@@ -77,19 +96,14 @@ int run_trampoline(const TrampolineOptions& options) {
   if (signals < 0) return kNothingStarted;
   if (options.command.empty() || getppid() != options.parent) return kNothingStarted;
 
-  int gate[2] = {-1, -1};
-  if (pipe2(gate, O_CLOEXEC) != 0) return kNothingStarted;
-  const pid_t self = getpid();
-  const pid_t child = fork();
+  Birth birth{options, {}, getpid()};
+  for (const auto& word : options.command) birth.argv.push_back(const_cast<char*>(word.c_str()));
+  birth.argv.push_back(nullptr);
+  const pid_t child = start(birth);
   if (child < 0) {
     std::fprintf(stderr, "cannot start a process: %s\n", std::strerror(errno));
     return kNothingStarted;
   }
-  if (child == 0) {
-    close(gate[1]);
-    become(options, self, gate[0]);
-  }
-  if (options.group) setpgid(child, child);  // whoever of the two is first
 
   leave_output_to_the_child();
 
@@ -101,10 +115,6 @@ int run_trampoline(const TrampolineOptions& options) {
     interrupted = true;
     kill(options.group ? -child : child, SIGINT);
   };
-  tell(line, {TrampolineRecord::Kind::kStarted, child, 0});
-  if (write(gate[1], "", 1) != 1) return kNothingStarted;
-  close(gate[0]);
-  close(gate[1]);
 
   while (true) {
     // While the runner lives it reads the output; poll() ignores negative descriptors.
