@@ -84,22 +84,29 @@ Task<Status> Scheduler::round(LeaderFence fence) {
   }
   if (Status followed = co_await follow_changes(); !followed) co_return followed;
   trouble_.reset();
-  co_await look_at_due(fence);
+  co_await look_at_due(fence, settings_.batch);
   if (trouble_) co_return std::unexpected(*trouble_);
   if (leads_with(fence)) co_await prune_when_due();
   co_return Status();
 }
 
-Task<> Scheduler::look_at_due(LeaderFence fence) {
+Task<> Scheduler::look_at_due(LeaderFence fence, std::size_t most) {
+  std::vector<Task<>> looks;
+  for (const auto& name : agenda_.take_due(clock_.now(), most)) {
+    looks.push_back(look(name, fence));
+  }
+  co_await all_at_once(std::move(looks));
+}
+
+Task<> Scheduler::all_at_once(std::vector<Task<>> tasks) {
   using boost::asio::co_spawn;
   using boost::asio::deferred;
-  const auto due = agenda_.take_due(clock_.now(), settings_.batch);
-  if (due.empty()) co_return;
-  std::vector<decltype(co_spawn(loop_, look(due[0], fence), deferred))> looks;
-  looks.reserve(due.size());
-  for (const auto& name : due) looks.push_back(co_spawn(loop_, look(name, fence), deferred));
+  if (tasks.empty()) co_return;
+  std::vector<decltype(co_spawn(loop_, std::move(tasks[0]), deferred))> begun;
+  begun.reserve(tasks.size());
+  for (auto& task : tasks) begun.push_back(co_spawn(loop_, std::move(task), deferred));
   const auto [order, errors] =
-      co_await boost::asio::experimental::make_parallel_group(std::move(looks))
+      co_await boost::asio::experimental::make_parallel_group(std::move(begun))
           .async_wait(boost::asio::experimental::wait_for_all(), boost::asio::use_awaitable);
   for (const auto& error : errors) {
     if (error) std::rethrow_exception(error);

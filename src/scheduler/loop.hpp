@@ -36,6 +36,9 @@ struct SchedulerSettings {
   // A stand-by reads what changed this often, and all of it when that is more than `most_reads`.
   Duration standby_read = std::chrono::seconds(1);
   std::size_t most_reads = 200;
+  // It does so with as many connections as a store keeps open, and a term begins with as many
+  // decisions: to open more takes longer than they do.
+  std::size_t warm = 4;
   // So many workspaces are looked at before the loop sees to others again; at the same time, so
   // that their commits share the disk's syncs.
   std::size_t batch = 32;
@@ -83,7 +86,8 @@ class Scheduler {
   Task<Status> round(LeaderFence fence);
   Task<Status> look_at_all();
   Task<Status> follow_changes();
-  Task<> look_at_due(LeaderFence fence);
+  Task<> look_at_due(LeaderFence fence, std::size_t most);
+  Task<> all_at_once(std::vector<Task<>> tasks);
   Task<> prune_when_due();
   Task<> wait_for_work();
 

@@ -36,9 +36,12 @@ Task<> Scheduler::read_changed() {
     co_return;
   }
   while (!changed_workspaces_.empty() && !fence_() && !stopping_) {
-    const WorkspaceName name = *changed_workspaces_.begin();
-    changed_workspaces_.erase(changed_workspaces_.begin());
-    co_await read_again(name);
+    std::vector<Task<>> readings;
+    while (!changed_workspaces_.empty() && readings.size() < settings_.warm) {
+      readings.push_back(read_again(*changed_workspaces_.begin()));
+      changed_workspaces_.erase(changed_workspaces_.begin());
+    }
+    co_await all_at_once(std::move(readings));
   }
 }
 
@@ -68,10 +71,11 @@ Task<Status> Scheduler::take_over(LeaderFence fence) {
   }
   for (const auto& name : changed) agenda_.note(name, begun);
   trouble_.reset();
+  std::size_t most = settings_.warm;
   while (leads_with(fence) && !stopping_) {
     const auto next = agenda_.next();
     if (!next || *next > std::min(begun, clock_.now())) break;
-    co_await look_at_due(fence);
+    co_await look_at_due(fence, std::exchange(most, settings_.batch));
     if (trouble_) co_return std::unexpected(*trouble_);
   }
   co_return Status();

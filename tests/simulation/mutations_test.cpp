@@ -12,7 +12,7 @@
 namespace provisioner::simulation {
 namespace {
 
-constexpr std::uint64_t kSeeds = 400;
+constexpr std::uint64_t kSeeds = 1200;
 
 class Mutated : public ::testing::TestWithParam<NamedMutation> {
  protected:

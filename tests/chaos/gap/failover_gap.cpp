@@ -2,6 +2,7 @@
 //   failover_gap ROUNDS BUILD PAGE [PART]   PART: quick, synced or textbook alone, without a page
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -108,6 +109,7 @@ class Measurement {
     report_.command = fmt::format("tools/failover --rounds {}", rounds);
     report_.build = std::move(build);
     report_.load_before = load_average();
+    report_.niceness = ::getpriority(PRIO_PROCESS, 0);
   }
 
   void quick() {
@@ -147,7 +149,10 @@ class Measurement {
     std::cout << fmt::format("textbook, late decisions: {}", report_.textbook_late) << std::endl;
   }
 
-  const Report& report() const { return report_; }
+  const Report& report() {
+    report_.load_after = load_average();
+    return report_;
+  }
 
  private:
   static std::string name(std::chrono::seconds ttl) { return fmt::format("{} s", ttl.count()); }

@@ -68,8 +68,8 @@ void write_page(const std::filesystem::path& path, const Report& report) {
       R"(# Failover
 
 Written by `{}` ({} build): three daemons, three etcd members and PostgreSQL with {} workspaces, all on
-one machine with {} processors, whose load average was {} before. Measured from outside, by the
-database's clock: from the last decision that the old leader committed to the first that the next one
+one machine with {} processors, whose load average was {} before and {} after{}. Measured from outside,
+by the database's clock: from the last decision that the old leader committed to the first that the next one
 did. To have decisions at all times, a program beside them gives the scheduler something to decide
 every {} ms. The next leader finds that waiting; the last decision of the old one may be that much
 older than its end. In peace {:.0f} ms (p50; {:.0f} ms p99) lie between two decisions, and that is part
@@ -77,7 +77,11 @@ of every figure.
 
 )",
       report.command, report.build, Pulse::kWorkspaces, std::thread::hardware_concurrency(),
-      report.load_before, Pulse::kInterval.count(), quantile(report.quick_intervals, 0.5),
+      report.load_before, report.load_after,
+      report.niceness == 0
+          ? ""
+          : fmt::format(" (other work went on: these ran at niceness {})", report.niceness),
+      Pulse::kInterval.count(), quantile(report.quick_intervals, 0.5),
       quantile(report.quick_intervals, 0.99));
   page << table(report.quick);
   page << fmt::format(R"(

@@ -27,6 +27,8 @@ struct TextbookMeasured {
 struct Report {
   std::string command, build;
   std::string load_before;  // the machine's, before this began
+  std::string load_after;   // with what this adds
+  int niceness = 0;         // of all processes that were measured
   std::vector<Measured> quick, synced;
   std::vector<double> quick_intervals, synced_intervals;  // between two decisions in peace
   double disk_sync = 0;                                   // ms, p50
