@@ -36,8 +36,8 @@ struct SchedulerSettings {
   // A stand-by reads what changed this often, and all of it when that is more than `most_reads`.
   Duration standby_read = std::chrono::seconds(1);
   std::size_t most_reads = 200;
-  // It does so with as many connections as a store keeps open, and a term begins with as many
-  // decisions: to open more takes longer than they do.
+  // It does so with as many connections as a store keeps open, and so do the first decisions of a
+  // term: to open more takes longer than they do.
   std::size_t warm = 4;
   // So many workspaces are looked at before the loop sees to others again; at the same time, so
   // that their commits share the disk's syncs.

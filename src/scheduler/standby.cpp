@@ -71,11 +71,13 @@ Task<Status> Scheduler::take_over(LeaderFence fence) {
   }
   for (const auto& name : changed) agenda_.note(name, begun);
   trouble_.reset();
-  std::size_t most = settings_.warm;
+  std::size_t looks = 0;
   while (leads_with(fence) && !stopping_) {
     const auto next = agenda_.next();
     if (!next || *next > std::min(begun, clock_.now())) break;
-    co_await look_at_due(fence, std::exchange(most, settings_.batch));
+    const std::size_t most = looks < settings_.batch ? settings_.warm : settings_.batch;
+    co_await look_at_due(fence, most);
+    looks += most;
     if (trouble_) co_return std::unexpected(*trouble_);
   }
   co_return Status();

@@ -52,6 +52,9 @@ struct Relay::Line : std::enable_shared_from_this<Line> {
     Code error;
     server.connect({boost::asio::ip::address_v4::loopback(), relay->server_port}, error);
     if (error) return end();
+    // Else what comes in two pieces is kept back for the 40 ms of a delayed acknowledgement.
+    client.set_option(tcp::no_delay(true), error);
+    server.set_option(tcp::no_delay(true), error);
     read(up);
     read(down);
   }

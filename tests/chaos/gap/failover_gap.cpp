@@ -2,7 +2,7 @@
 //   failover_gap ROUNDS BUILD PAGE [PART]   PART: quick, synced or textbook alone, without a page
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/resource.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -71,7 +71,7 @@ class Failovers {
     const Pulse::Gap gap = pulse_->gap_after(term);
     eventually(60s, [&] { return !cluster_.launched(old) || cluster_.pid(old) > 0; });
     cluster_.mend();
-    pulse_->await(300);  // the others are candidates again, and have read what there is
+    pulse_->await(200);  // the others are candidates again, and have read what there is
     return gap;
   }
 
@@ -109,7 +109,7 @@ class Measurement {
     report_.command = fmt::format("tools/failover --rounds {}", rounds);
     report_.build = std::move(build);
     report_.load_before = load_average();
-    report_.niceness = ::getpriority(PRIO_PROCESS, 0);
+    report_.first_served = ::sched_getscheduler(0) != SCHED_OTHER;
   }
 
   void quick() {

@@ -78,9 +78,9 @@ of every figure.
 )",
       report.command, report.build, Pulse::kWorkspaces, std::thread::hardware_concurrency(),
       report.load_before, report.load_after,
-      report.niceness == 0
-          ? ""
-          : fmt::format(" (other work went on: these ran at niceness {})", report.niceness),
+      report.first_served
+          ? " (other work went on; all of this ran at real-time priority, before it)"
+          : "",
       Pulse::kInterval.count(), quantile(report.quick_intervals, 0.5),
       quantile(report.quick_intervals, 0.99));
   page << table(report.quick);

@@ -26,9 +26,9 @@ struct TextbookMeasured {
 
 struct Report {
   std::string command, build;
-  std::string load_before;  // the machine's, before this began
-  std::string load_after;   // with what this adds
-  int niceness = 0;         // of all processes that were measured
+  std::string load_before;    // the machine's, before this began
+  std::string load_after;     // with what this adds
+  bool first_served = false;  // other work went on, and all that was measured went before it
   std::vector<Measured> quick, synced;
   std::vector<double> quick_intervals, synced_intervals;  // between two decisions in peace
   double disk_sync = 0;                                   // ms, p50

@@ -35,6 +35,7 @@ void Textbook::launch(std::size_t number) {
 std::size_t Textbook::deciding(const std::string& not_this) {
   std::string name;
   eventually(kTtl * 3, [&] {
+    std::this_thread::sleep_for(250ms);  // as the other measure does
     const auto rows = cluster_.sql("SELECT name FROM textbook ORDER BY at DESC LIMIT 1");
     name = rows.empty() ? "" : rows[0];
     return !name.empty() && name != not_this;
@@ -51,7 +52,10 @@ double Textbook::after(int signal) {
   const std::string name = name_of_[old];
   // Somewhere between two of its keep-alives, and with the others in the queue.
   const double until = number("SELECT count(*) FROM textbook") + 200;
-  eventually(kTtl, [&] { return number("SELECT count(*) FROM textbook") >= until; });
+  eventually(kTtl, [&] {
+    std::this_thread::sleep_for(250ms);
+    return number("SELECT count(*) FROM textbook") >= until;
+  });
 
   candidates_[old]->signal(signal);
   deciding(name);
