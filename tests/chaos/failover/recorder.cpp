@@ -188,7 +188,7 @@ std::vector<std::string> Recorder::forget_lost() {
 
 std::filesystem::path Recorder::directory_of(const std::string& run) {
   return cluster_
-      .sql("SELECT directory FROM run_attempts WHERE status = 'running' AND run = '" + run + "'")
+      .sql("SELECT directory FROM run_attempts WHERE attempt = 1 AND run = '" + run + "'")
       .at(0);
 }
 

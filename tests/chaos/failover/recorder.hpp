@@ -45,7 +45,7 @@ class Recorder {
   // Those of them that the store does not know; nobody is asked for them any more.
   std::vector<std::string> forget_lost();
 
-  std::filesystem::path directory_of(const std::string& run);  // of its attempt at work
+  std::filesystem::path directory_of(const std::string& run);  // of its first attempt
   int begun_steps(const std::string& run) const;               // by all its attempts
   // How many runs have ended so far; work goes on where this grows.
   int ended_runs();

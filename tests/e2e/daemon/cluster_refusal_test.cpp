@@ -76,6 +76,8 @@ TEST_F(AnInstanceAmongOthers, CanBeStoppedWhileItWatchesWhetherAnotherLives) {
   const auto asked = std::chrono::steady_clock::now();
   EXPECT_EQ(second.stop_daemon(), 0) << second.log();
   EXPECT_LT(std::chrono::steady_clock::now() - asked, 8s) << "it would have watched for 11 s";
+}
+
 // As after a fail-over to a server that lacked the last commits.
 TEST_F(AnInstanceAmongOthers, EntersAgainWhenTheStoreKnowsAnEarlierOneOfIt) {
   join(installation_);
