@@ -139,18 +139,22 @@ Task<> Dispatcher::start(ClaimedRun claimed) {
   if (!launched) co_await fail_attempt(claimed, launched.error());
 }
 
-Task<Status> Dispatcher::launch(const ClaimedRun& claimed) {
+Task<Status> Dispatcher::launch(ClaimedRun& claimed) {
   const Run& run = claimed.run;
-  auto bundle = co_await parts_.store.bundle(run.definition.bundle);
-  if (!bundle) co_return fail("reading the workspace's content", bundle.error());
+  if (!claimed.bundle) {
+    auto read = co_await parts_.store.bundle(run.definition.bundle);
+    if (!read) co_return fail("reading the workspace's content", read.error());
+    claimed.bundle = *std::move(read);
+  }
 
   const auto directory = runner::AttemptDirectory::of(settings_.state_dir, run.workspace, run.id,
                                                       claimed.fence.attempt);
   const AttemptNote note{run.workspace, claimed.fence, claimed.base_state};
-  const auto prepared =
-      co_await parts_.launcher.prepare(directory, note, std::move(*bundle), claimed.lock_file);
+  const auto prepared = co_await parts_.launcher.prepare(
+      directory, note, *std::move(claimed.bundle), claimed.lock_file);
   if (!prepared) co_return fail("preparing the working directory", prepared.error());
 
+  parts_.runner_api.expect(claimed);
   const auto pid = parts_.launcher.start_guard(directory, claimed.fence, settings_.lease);
   if (!pid) co_return std::unexpected(pid.error());
   parts_.log.info(fmt::format("started attempt {} of a {}", claimed.fence.attempt.value,
@@ -177,9 +181,9 @@ Task<> Dispatcher::fail_attempt(const ClaimedRun& claimed, Error error) {
     parts_.log.error("cannot report it either: " + finished.error().message, fields);
     co_return;
   }
-  parts_.workspace_log.write(claimed.run.workspace, parts_.clock.now(),
-                             log_subject(claimed.run.trigger, claimed.run.operation),
-                             "Ended: failed: " + error.message);
+  parts_.runner_api.expect(claimed);
+  parts_.runner_api.attempt_interrupted(claimed.run.id, claimed.fence.attempt,
+                                        "Ended: failed: " + error.message);
   const auto directory = runner::AttemptDirectory::of(settings_.state_dir, claimed.run.workspace,
                                                       claimed.run.id, claimed.fence.attempt);
   const auto removed = co_await parts_.launcher.remove(directory);

@@ -67,7 +67,7 @@ class Dispatcher {
   Task<bool> claim_one();
   Task<Result<std::optional<ClaimedRun>>> claim(std::optional<LeaderFence> fence);
   Task<> start(ClaimedRun claimed);
-  Task<Status> launch(const ClaimedRun& claimed);
+  Task<Status> launch(ClaimedRun& claimed);
   Task<> fail_attempt(const ClaimedRun& claimed, Error error);
 
   Parts parts_;

@@ -14,10 +14,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-fs::path note_file(const runner::AttemptDirectory& directory) {
-  return directory.root / "attempt.json";
-}
-
 Status failed(std::string_view doing, const fs::path& path, const std::error_code& error) {
   return fail_errno(fmt::format("{} {}", doing, path.string()), error.value());
 }
@@ -51,7 +47,7 @@ Status prepare_attempt(const runner::AttemptDirectory& directory, const AttemptN
   json["attempt"] = note.fence.attempt.value;
   json["claim"] = note.fence.claim.value;
   json["base_state"] = note.base_state;
-  if (auto ok = runner::write_durably(note_file(directory), json.dump()); !ok) return ok;
+  if (auto ok = runner::write_whole(directory.note(), json.dump()); !ok) return ok;
 
   const auto folder = unpack_bundle(bundle, unpacked);
   if (!folder) return fail("unpacking the workspace's content", folder.error());
@@ -64,11 +60,11 @@ Status prepare_attempt(const runner::AttemptDirectory& directory, const AttemptN
   }
   if (error) return failed("naming", directory.content(), error);
   if (lock_file.empty()) return {};
-  return runner::write_durably(directory.content() / ".terraform.lock.hcl", lock_file);
+  return runner::write_whole(directory.content() / ".terraform.lock.hcl", lock_file);
 }
 
 Result<AttemptNote> read_attempt_note(const runner::AttemptDirectory& directory) {
-  const fs::path file = note_file(directory);
+  const fs::path file = directory.note();
   std::ifstream in(file, std::ios::binary);
   if (!in) return fail_errno(fmt::format("opening {}", file.string()), errno);
   const std::string text(std::istreambuf_iterator<char>(in), {});

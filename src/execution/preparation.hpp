@@ -1,7 +1,10 @@
 // Makes the directory of an attempt (runner/attempt_directory.hpp) before its guard is started, and
 // finds it again. Beside what the runner keeps there:
 //
-//   attempt.json  who it belongs to, with the claim (0600), so that a later daemon can sweep it
+//   attempt.json  who it belongs to, with the claim (0600), so that a later daemon can sweep it.
+//   The
+//                 runner brings it to disk before its first state: until then a crash of the
+//                 machine leaves nothing that would need it.
 //   content/      the unpacked content, tofu's working directory. With what the workspace includes
 //                 that is bundle/, and content a link to the workspace's own folder in it.
 //

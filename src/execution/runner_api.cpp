@@ -95,6 +95,11 @@ RunnerApi::RunnerApi(Parts parts) : parts_(std::move(parts)) {
 
 RunnerApi::~RunnerApi() = default;
 
+void RunnerApi::expect(const ClaimedRun& claimed) {
+  known_.try_emplace(AttemptKey(claimed.fence.run, claimed.fence.attempt),
+                     Known{claimed.run, 0, ""});
+}
+
 void RunnerApi::attempt_interrupted(const RunId& run, Attempt attempt,
                                     const std::string& sentence) {
   forget(AttemptKey(run, attempt), sentence);
@@ -149,15 +154,22 @@ Task<Result<ClaimedRun>> RunnerApi::authenticate(AttemptFence fence) {
 Task<http::Response> RunnerApi::register_attempt(AttemptFence fence, std::string body) {
   const auto registration = runner::decode_registration(body);
   if (!registration) co_return refusal(registration.error());
-  const auto claimed = co_await authenticate(fence);
-  if (!claimed) co_return refusal(claimed.error());
-
+  const AttemptKey key(fence.run, fence.attempt);
+  // Of a run that this daemon claimed the registration itself checks the claim.
+  std::optional<Run> run;
+  if (const auto known = known_.find(key); known != known_.end()) {
+    run = known->second.run;
+  } else {
+    const auto claimed = co_await authenticate(fence);
+    if (!claimed) co_return refusal(claimed.error());
+    run = claimed->run;
+  }
   if (auto registered = co_await parts_.store.register_attempt(fence, registration->process);
       !registered) {
     co_return refusal(registered.error());
   }
-  known_.try_emplace(AttemptKey(fence.run, fence.attempt), Known{claimed->run, 0, ""});
-  auto assignment = co_await parts_.assign(claimed->run, registration->process.directory);
+  known_.try_emplace(key, Known{*run, 0, ""});
+  auto assignment = co_await parts_.assign(*run, registration->process.directory);
   if (assignment) co_return http::json_response(200, runner::encode(*assignment));
   if (assignment.error().kind != ErrorKind::kInvalid &&
       assignment.error().kind != ErrorKind::kNotFound) {
@@ -169,9 +181,9 @@ Task<http::Response> RunnerApi::register_attempt(AttemptFence fence, std::string
   result.error = assignment.error().message;
   const auto ended = co_await parts_.store.finish_attempt(fence, result, parts_.clock.now());
   if (!ended) co_return refusal(ended.error());
-  forget(AttemptKey(fence.run, fence.attempt), sentence_of(result));
+  forget(key, sentence_of(result));
   parts_.log.warning("a run failed before it began: " + result.error,
-                     {{"run_id", fence.run.value}, {"workspace", claimed->run.workspace.value}});
+                     {{"run_id", fence.run.value}, {"workspace", run->workspace.value}});
   co_return refusal(ErrorKind::kFenced, result.error);
 }
 
@@ -264,15 +276,6 @@ Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {
   auto last = runner::decode_finish(body);
   if (!last) co_return refusal(last.error());
   AttemptResult* const result = &last->result;
-  if (!last->log.empty()) {
-    const auto appended = co_await parts_.store.append_log(fence, last->log_offset, last->log);
-    if (appended) co_await tee(fence, last->log_offset, std::move(last->log));
-    // A log that is refused does not keep the attempt from ending; fenced, it may have ended with
-    // the first try of this request.
-    if (!appended && runner::status_of(appended.error().kind) == 503) {
-      co_return refusal(appended.error());
-    }
-  }
   const Instant now = parts_.clock.now();
   const AttemptKey key(fence.run, fence.attempt);
   std::optional<Run> run;
@@ -286,8 +289,13 @@ Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {
   if (run && result->status == RunStatus::kSucceeded && run->operation == Operation::kDeploy) {
     result->ttl_expires_at = ttl_of(*run, now);
   }
-  const auto finished = co_await parts_.store.finish_attempt(fence, *result, now);
+  const auto finished = co_await parts_.store.finish_attempt(
+      fence, *result, now, LogEnd{.offset = last->log_offset, .text = last->log});
   if (finished) {
+    if (run) {
+      take(known_.try_emplace(key, Known{*run, last->log_offset, ""}).first->second,
+           last->log_offset, last->log);
+    }
     forget(key, sentence_of(*result));
     if (run) log_end(*run, *result);
     if (run && parts_.acknowledged) parts_.acknowledged(*run, *result);
@@ -334,11 +342,8 @@ Task<> RunnerApi::tee(const AttemptFence& fence, std::int64_t offset, std::strin
     if (!run) co_return;  // the store has the log; this file is a convenience
     known = known_.try_emplace(key, Known{std::move(*run), offset, ""}).first;
   }
+  take(known->second, offset, text);
   auto& [run, log_end, rest] = known->second;
-  const auto repeated =
-      std::clamp<std::int64_t>(log_end - offset, 0, static_cast<std::int64_t>(text.size()));
-  rest += text.substr(static_cast<std::size_t>(repeated));
-  log_end = std::max(log_end, offset + static_cast<std::int64_t>(text.size()));
   const auto end = rest.rfind('\n');
   if (end == std::string::npos) co_return;
   parts_.workspace_log.write(run.workspace, parts_.clock.now(),
@@ -346,11 +351,19 @@ Task<> RunnerApi::tee(const AttemptFence& fence, std::int64_t offset, std::strin
   rest.erase(0, end + 1);
 }
 
+// A repeated piece adds only what is new.
+void RunnerApi::take(Known& known, std::int64_t offset, std::string_view text) {
+  const auto size = static_cast<std::int64_t>(text.size());
+  const auto repeated = std::clamp<std::int64_t>(known.log_end - offset, 0, size);
+  known.rest += text.substr(static_cast<std::size_t>(repeated));
+  known.log_end = std::max(known.log_end, offset + size);
+}
+
 void RunnerApi::forget(const AttemptKey& attempt, const std::string& sentence) {
   const auto known = known_.find(attempt);
   if (known == known_.end()) return;
   auto& [run, log_end, rest] = known->second;
-  if (!rest.empty()) rest += '\n';
+  if (!rest.empty() && !rest.ends_with('\n')) rest += '\n';
   parts_.workspace_log.write(run.workspace, parts_.clock.now(),
                              log_subject(run.trigger, run.operation), rest + sentence);
   known_.erase(known);

@@ -44,6 +44,9 @@ class RunnerApi {
   // Any request whose path begins with runner::kPathPrefix.
   Task<http::Response> handle(http::Request request);
 
+  // The runner of `claimed` is about to be started: it need not be looked up when it registers.
+  void expect(const ClaimedRun& claimed);
+
   // For an attempt that ended without its runner's word.
   void attempt_interrupted(const RunId& run, Attempt attempt, const std::string& sentence);
 
@@ -51,8 +54,8 @@ class RunnerApi {
   void release_watchers();
 
  private:
-  // What this daemon knows of a running attempt: the run as it was claimed, how far its log reached
-  // the workspace's log file, and the line that is not complete.
+  // What this daemon knows of an attempt that runs or is being started: the run as it was claimed,
+  // how far its log reached the workspace's log file, and the line that is not complete.
   struct Known {
     Run run;
     std::int64_t log_end = 0;
@@ -73,6 +76,7 @@ class RunnerApi {
   void log_end(const Run& run, const AttemptResult& result) const;
 
   Task<> tee(const AttemptFence& fence, std::int64_t offset, std::string text);
+  static void take(Known& known, std::int64_t offset, std::string_view text);
   void forget(const AttemptKey& attempt, const std::string& sentence);
 
   Parts parts_;

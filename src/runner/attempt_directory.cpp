@@ -71,7 +71,18 @@ std::vector<fs::path> unacknowledged_states(const AttemptDirectory& directory) {
   return states;
 }
 
-Status write_durably(const fs::path& path, std::string_view text) {
+namespace {
+
+Status sync(const fs::path& path, int flags) {
+  const int fd = open(path.c_str(), flags | O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail_errno("opening " + path.string(), errno);
+  const int error = fsync(fd) == 0 ? 0 : errno;
+  close(fd);
+  if (error != 0) return fail_errno("writing " + path.string() + " to disk", error);
+  return {};
+}
+
+Status write_and_rename(const fs::path& path, std::string_view text, bool durably) {
   const std::string temporary = path.string() + ".new";
   const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   if (fd < 0) return fail_errno("creating " + temporary, errno);
@@ -85,18 +96,25 @@ Status write_durably(const fs::path& path, std::string_view text) {
     }
     text.remove_prefix(static_cast<std::size_t>(written));
   }
-  const int synced = fsync(fd) == 0 ? 0 : errno;
+  const int synced = !durably || fsync(fd) == 0 ? 0 : errno;
   close(fd);
   if (synced != 0) return fail_errno("writing " + temporary + " to disk", synced);
   if (rename(temporary.c_str(), path.c_str()) != 0) {
     return fail_errno("renaming " + temporary, errno);
   }
-  const int parent = open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (parent < 0) return fail_errno("opening " + path.parent_path().string(), errno);
-  const int named = fsync(parent) == 0 ? 0 : errno;
-  close(parent);
-  if (named != 0) return fail_errno("writing " + path.parent_path().string() + " to disk", named);
-  return {};
+  return durably ? sync(path.parent_path(), O_DIRECTORY) : Status();
 }
+
+}  // namespace
+
+Status write_whole(const fs::path& path, std::string_view text) {
+  return write_and_rename(path, text, false);
+}
+
+Status write_durably(const fs::path& path, std::string_view text) {
+  return write_and_rename(path, text, true);
+}
+
+Status make_durable(const fs::path& path) { return sync(path, 0); }
 
 }  // namespace provisioner::runner

@@ -5,7 +5,9 @@
 //   log            the log, whole
 //   variables.tfvars.json, plan.tfplan   0600, removed by the runner
 //   guard.log      what guard and runner themselves say
-//   exit           how the guard ended, written when nothing of the attempt lived any more
+//   attempt.json   whose it is, with the claim (0600), made by the daemon
+//   exit           how the guard ended, written when nothing of the attempt lived any more; not
+//                  after a runner that delivered its result and left nothing to kill
 //
 // The daemon sweeps it (left states are pushed) and then deletes it. Few files and no needless
 // folders: making and deleting them is most of what a short run costs the file system.
@@ -36,6 +38,7 @@ struct AttemptDirectory {
   std::filesystem::path plan() const { return root / "plan.tfplan"; }
   std::filesystem::path guard_log() const { return root / "guard.log"; }
   std::filesystem::path exit_record() const { return root / "exit"; }
+  std::filesystem::path note() const { return root / "attempt.json"; }
 };
 
 // Where work of a workspace outlives its attempts: keeps .terraform.
@@ -51,15 +54,22 @@ struct ExitRecord {
   Instant at;
 };
 
-// Absent while the guard lives, and when it was killed itself.
+// Absent while the guard lives, when it was killed itself, and when all went well.
 Result<std::optional<ExitRecord>> read_exit_record(const AttemptDirectory& directory);
 
 // States that were not acknowledged, oldest first: spooled bodies, then errored.tfstate of the
 // content (wherever it lies in it).
 std::vector<std::filesystem::path> unacknowledged_states(const AttemptDirectory& directory);
 
-// Writes a file that is whole and on disk before the call returns (temporary name, fsync, rename,
-// fsync of the directory).
+// Writes a file (0600) under a temporary name and gives it its own when it is whole: no process
+// sees half of it. After a crash of the machine it may be missing or damaged.
+Status write_whole(const std::filesystem::path& path, std::string_view text);
+
+// The same, and on disk before the call returns (fsync, rename, fsync of the directory).
 Status write_durably(const std::filesystem::path& path, std::string_view text);
+
+// What write_whole() wrote is on disk before the call returns; its name with the next
+// write_durably() in its directory.
+Status make_durable(const std::filesystem::path& path);
 
 }  // namespace provisioner::runner

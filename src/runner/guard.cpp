@@ -165,6 +165,10 @@ void take_records(Watch& watch, GuardPlan& plan) {
 }
 
 void leave_record(const Watch& watch, std::string_view cause) {
+  // A runner that ends so has delivered its result: the store knows more than this page.
+  const bool all_went_well =
+      WIFEXITED(watch.runner_status) && WEXITSTATUS(watch.runner_status) == 0;
+  if (all_went_well && cause == "finished" && watch.kills == 0) return;
   timespec wall{};
   clock_gettime(CLOCK_REALTIME, &wall);
   const bool signalled = WIFSIGNALED(watch.runner_status);
@@ -179,10 +183,7 @@ void leave_record(const Watch& watch, std::string_view cause) {
       static_cast<long long>(wall.tv_sec) * 1'000'000 + wall.tv_nsec / 1'000);
   const int fd =
       open(watch.record_temporary.data(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  // What is finished has its end in the store: then this page may be lost with the machine.
-  const bool durable = cause != "finished";
-  if (fd < 0 || write(fd, text.data(), static_cast<std::size_t>(size)) != size ||
-      (durable && fsync(fd) != 0) ||
+  if (fd < 0 || write(fd, text.data(), static_cast<std::size_t>(size)) != size || fsync(fd) != 0 ||
       rename(watch.record_temporary.data(), watch.record_path.data()) != 0) {
     say("cannot write the exit record", std::strerror(errno));
   }

@@ -9,6 +9,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <cstdlib>
 #include <exception>
 #include <fstream>
 #include <iterator>
@@ -261,11 +262,12 @@ int run_runner(RunnerOptions options) {
       loop.stop();
     });
     loop.run();
+    // The system takes everything back quicker than our destructors would.
+    std::_Exit(code);
   } catch (const std::exception& error) {
     say(fmt::format("a bug: {}", error.what()));
     return 1;
   }
-  return code;
 }
 
 }  // namespace provisioner::runner

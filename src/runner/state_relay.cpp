@@ -82,8 +82,13 @@ Task<Status> StateRelay::unlock(std::string lock_id) {
 Task<Status> StateRelay::write(std::string lock_id, std::string body) {
   const auto spooled = parts_.directory.state(++writes_);
   if (!disk_) disk_.emplace(1);
-  const Status on_disk =
-      co_await disk_->run([&spooled, &body] { return write_durably(spooled, body); });
+  // Whoever finds a state after a crash of the machine finds out whose it is.
+  const bool first = writes_ == 1;
+  const Status on_disk = co_await disk_->run([&] {
+    const Status noted = first ? make_durable(parts_.directory.note()) : Status();
+    const Status written = write_durably(spooled, body);
+    return written ? noted : written;
+  });
   if (!on_disk) say(on_disk.error().message);
   auto answer = co_await forward(
       {"POST", fmt::format("{}?ID={}", kStatePath, http::encode_component(lock_id)),

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "scheduler/loop.hpp"
 #include "scheduler/plan.hpp"
@@ -12,6 +13,8 @@ namespace provisioner {
 using namespace std::chrono_literals;
 
 namespace {
+
+constexpr int kRecentRuns = 20;  // what people did lately
 
 // `present`: those of them that exist.
 Neighbours neighbours_among(const std::vector<Workspace>& present,
@@ -82,7 +85,18 @@ Task<> Scheduler::look(WorkspaceName name, LeaderFence fence) {
 }
 
 Task<Status> Scheduler::decide(WorkspaceName name, LeaderFence fence) {
-  auto reading = co_await read(name);
+  if (std::exchange(entry_of(name).has_changed, false)) {
+    // Most changes ask for nothing. Fewer recent runs only make it look closer too often.
+    const auto glance = co_await read(name, 1);
+    if (!glance) co_return std::unexpected(glance.error());
+    const Situation s = glance->situation(clock_.now());
+    const auto due = plan(s);
+    if (due && !due->new_cursor && reconcile(s).nothing()) {
+      note_next(s);
+      co_return Status();
+    }
+  }
+  auto reading = co_await read(name, kRecentRuns);
   if (!reading) co_return std::unexpected(reading.error());
   const auto queued = co_await follow_schedule(*reading, fence);
   if (!queued) co_return std::unexpected(queued.error());
@@ -93,7 +107,7 @@ Task<Status> Scheduler::decide(WorkspaceName name, LeaderFence fence) {
   co_return Status();
 }
 
-Task<Result<Scheduler::Reading>> Scheduler::read(WorkspaceName name) {
+Task<Result<Scheduler::Reading>> Scheduler::read(WorkspaceName name, int recent_runs) {
   Reading reading;
   for (;;) {
     // Most often the neighbours are those that were known before.
@@ -101,7 +115,8 @@ Task<Result<Scheduler::Reading>> Scheduler::read(WorkspaceName name) {
     const auto below = dependents_[name];
     std::vector<WorkspaceName> beside = above;
     beside.insert(beside.end(), below.begin(), below.end());
-    auto view = co_await store_.view({.workspace = name, .neighbours = std::move(beside)});
+    auto view = co_await store_.view(
+        {.workspace = name, .neighbours = std::move(beside), .recent_runs = recent_runs});
     if (!view) co_return std::unexpected(view.error());
     auto parsed = specs_.get(view->workspace);
     if (!parsed) co_return fail(ErrorKind::kInvalid, parsed.error().message);
@@ -140,7 +155,6 @@ Task<Result<bool>> Scheduler::follow_schedule(Reading& reading, LeaderFence fenc
   reading.cursor = *decision.new_cursor;
   LogFields fields{{"workspace", name.value}};
   if (decision.run) {
-    note_own(*decision.run);
     fields.emplace_back("run_id", decision.run->id.value);
     log_.info(decision.sentence, std::move(fields));
   } else {
@@ -182,7 +196,6 @@ Task<Status> Scheduler::follow_needs(const Reading& reading, LeaderFence fence) 
                                     now);
   }
   if (!committed) co_return fail("committing a decision", committed.error());
-  if (decision.run) note_own(*decision.run);
   log_.info(decision.sentence, std::move(fields));
   co_return Status();
 }

@@ -45,7 +45,7 @@ bool Scheduler::leads_with(const LeaderFence& fence) const {
 void Scheduler::note_change(const Change& change) {
   switch (change.topic) {
     case Change::Topic::kWorkspace: changed_workspaces_.insert(WorkspaceName(change.key)); break;
-    case Change::Topic::kRun: changed_runs_.insert(RunId(change.key)); break;
+    case Change::Topic::kRun: changed_workspaces_.insert(WorkspaceName(change.workspace)); break;
     default: return;
   }
   wake_.notify();
@@ -82,7 +82,7 @@ Task<Status> Scheduler::round(LeaderFence fence) {
   if (clock_.boot_now() >= next_full_look_) {
     if (Status looked = co_await look_at_all(); !looked) co_return looked;
   }
-  if (Status followed = co_await follow_changes(); !followed) co_return followed;
+  follow_changes();
   trouble_.reset();
   co_await look_at_due(fence, settings_.batch);
   if (trouble_) co_return std::unexpected(*trouble_);
@@ -125,7 +125,6 @@ Task<Status> Scheduler::look_at_all() {
   if (!runs) co_return fail("reading the unfinished runs", runs.error());
   const auto cursors = co_await store_.cursors();
   if (!cursors) co_return fail("reading the cursors", cursors.error());
-  own_runs_.clear();
 
   std::unordered_map<WorkspaceName, Reading> readings;
   for (const auto& run : *runs) readings[run.workspace].unfinished.push_back(run);
@@ -169,30 +168,19 @@ Task<Status> Scheduler::look_at_all() {
   co_return Status();
 }
 
-Task<Status> Scheduler::follow_changes() {
-  while (!changed_runs_.empty()) {
-    const RunId id = *changed_runs_.begin();
-    if (const auto own = own_runs_.extract(id)) {
-      changed_workspaces_.insert(own.mapped());
-      changed_runs_.erase(id);
-      continue;
-    }
-    const auto run = co_await store_.run(id);
-    if (!run && run.error().kind != ErrorKind::kNotFound) {
-      co_return fail("reading a changed run", run.error());
-    }
-    if (run) changed_workspaces_.insert(run->workspace);
-    changed_runs_.erase(id);
-  }
+void Scheduler::follow_changes() {
   const Instant now = clock_.now();
   for (const auto& name : std::exchange(changed_workspaces_, {})) {
-    for (const auto& below : dependents_[name]) agenda_.note(below, now);
+    const auto note = [&](const WorkspaceName& workspace) {
+      entry_of(workspace).has_changed = true;
+      agenda_.note(workspace, now);
+    };
+    for (const auto& below : dependents_[name]) note(below);
     for (const auto& above : entry_of(name).depends_on) {
-      if (entries_.contains(above)) agenda_.note(above, now);
+      if (entries_.contains(above)) note(above);
     }
-    agenda_.note(name, now);
+    note(name);
   }
-  co_return Status();
 }
 
 Task<> Scheduler::prune_when_due() {

@@ -64,7 +64,8 @@ class Scheduler {
   // What is remembered of a workspace between two looks.
   struct Entry {
     std::vector<WorkspaceName> depends_on;
-    std::string complaint;  // the last one logged, so that it is logged once
+    std::string complaint;     // the last one logged, so that it is logged once
+    bool has_changed = false;  // or something beside it, since it was looked at
   };
 
   // What the store says about one workspace just now.
@@ -85,7 +86,7 @@ class Scheduler {
   void note_change(const Change& change);
   Task<Status> round(LeaderFence fence);
   Task<Status> look_at_all();
-  Task<Status> follow_changes();
+  void follow_changes();
   Task<> look_at_due(LeaderFence fence, std::size_t most);
   Task<> all_at_once(std::vector<Task<>> tasks);
   Task<> prune_when_due();
@@ -103,13 +104,12 @@ class Scheduler {
   void set_dependencies(const WorkspaceName& name, const std::vector<WorkspaceName>& depends_on);
   void note_next(const Situation& s);
   void note_as_seen(const Situation& s);
-  void note_own(const NewRun& run) { own_runs_.insert_or_assign(run.id, run.workspace); }
   void complain(const WorkspaceName& name, const std::string& what);
 
   // look.cpp: one workspace. What cannot be decided now is noted for later.
   Task<> look(WorkspaceName name, LeaderFence fence);
   Task<Status> decide(WorkspaceName name, LeaderFence fence);
-  Task<Result<Reading>> read(WorkspaceName name);
+  Task<Result<Reading>> read(WorkspaceName name, int recent_runs);
   // True when a run was queued.
   Task<Result<bool>> follow_schedule(Reading& reading, LeaderFence fence);
   Task<Status> follow_needs(const Reading& reading, LeaderFence fence);
@@ -132,9 +132,7 @@ class Scheduler {
   std::map<WorkspaceName, Entry> entries_;
   std::map<WorkspaceName, std::set<WorkspaceName>> dependents_;  // by what they depend on
   std::set<WorkspaceName> changed_workspaces_;
-  std::set<RunId> changed_runs_;
-  std::map<RunId, WorkspaceName> own_runs_;  // queued here, not heard of yet: whose they are
-  std::optional<Error> trouble_;             // of this round: wait it out
+  std::optional<Error> trouble_;  // of this round: wait it out
   BootInstant next_full_look_{};
   BootInstant next_read_{};  // of a stand-by
   BootInstant next_prune_{};

@@ -20,7 +20,6 @@ Task<> Scheduler::stand_by() {
     }
     co_return;
   }
-  changed_runs_.clear();  // the look at all sees them, before anything is decided about them
   if (clock_.boot_now() >= next_read_) {
     next_read_ = clock_.boot_now() + settings_.standby_read;
     co_await read_changed();
@@ -46,7 +45,7 @@ Task<> Scheduler::read_changed() {
 }
 
 Task<> Scheduler::read_again(WorkspaceName name) {
-  const auto reading = co_await read(name);
+  const auto reading = co_await read(name, 1);
   if (reading) {
     note_as_seen(reading->situation(clock_.now()));
   } else if (reading.error().kind == ErrorKind::kNotFound) {

@@ -45,8 +45,9 @@ class Follower {
 
   Task<Result<Run>> run() { co_return co_await services_.parts.store.run(run_); }
 
-  // Empty: nothing more at present.
-  Task<Result<std::vector<LogChunk>>> read() {
+  // Empty: nothing more at present. `run` is what run() answered before.
+  Task<Result<std::vector<LogChunk>>> read(const Result<Run>& run) {
+    if (run && run->attempt == Attempt(0)) co_return std::vector<LogChunk>();  // not begun
     auto chunks =
         co_await services_.parts.store.log(run_, position_.attempt, position_.offset, kPage);
     if (chunks && !chunks->empty()) {
@@ -124,7 +125,7 @@ std::function<Task<>(http::WriteChunk)> log_as_text(Services& services, RunId ru
       // Asked for before the log: what a run wrote before it ended is then in what follows.
       const Result<Run> row = co_await follower.run();
       if (!row && row.error().kind == ErrorKind::kNotFound) co_return;
-      auto chunks = co_await follower.read();
+      auto chunks = co_await follower.read(row);
       while (chunks && !chunks->empty()) {
         std::string text;
         for (const LogChunk& chunk : *chunks) {
@@ -135,7 +136,7 @@ std::function<Task<>(http::WriteChunk)> log_as_text(Services& services, RunId ru
           text += chunk.text;
         }
         if (!co_await write(text)) co_return;
-        chunks = co_await follower.read();
+        chunks = co_await follower.read(row);
       }
       if (chunks && (!follow || (row && is_final(row->status)))) co_return;
       if (!chunks && !follow) co_return;
@@ -165,13 +166,13 @@ std::function<Task<>(http::WriteChunk)> log_as_events(Services& services, RunId 
       std::string json = row ? render(*row) : shown_run;
       if (json != shown_run) events += http::format_event("run", "", json);
       shown_run = std::move(json);
-      if (!co_await write(events)) co_return;
-      auto chunks = co_await follower.read();
+      if (!events.empty() && !co_await write(events)) co_return;
+      auto chunks = co_await follower.read(row);
       while (chunks && !chunks->empty()) {
         events.clear();
         for (const LogChunk& chunk : *chunks) events += as_events(cutter.feed(chunk));
         if (!co_await write(events)) co_return;
-        chunks = co_await follower.read();
+        chunks = co_await follower.read(row);
       }
       if (chunks && row && (!follow || is_final(row->status))) {
         events.clear();

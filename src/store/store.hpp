@@ -112,6 +112,14 @@ struct ClaimedRun {
   AttemptFence fence;
   std::int64_t base_state = 0;  // number of the state version at the claim; 0 = none
   std::string lock_file;        // the stored .terraform.lock.hcl, "" = none
+  // The content of run.definition.bundle. Only a claim brings it; absent there when it is missing.
+  std::optional<std::string> bundle;
+};
+
+// What of an attempt's log is stored together with its result.
+struct LogEnd {
+  std::int64_t offset = 0;  // as append_log() takes it
+  std::string text;         // "" = nothing
 };
 
 struct HeartbeatAnswer {
@@ -157,7 +165,7 @@ struct WorkspaceView {
 struct ViewRequest {
   WorkspaceName workspace;
   std::vector<WorkspaceName> neighbours;
-  int recent_runs = 20;
+  int recent_runs = 20;  // at least 1
 };
 
 struct LogChunk {
@@ -203,7 +211,8 @@ struct PruneReport {
 struct Change {
   enum class Topic { kWorkspace, kRun, kLog, kCancel, kLeadership };
   Topic topic = Topic::kWorkspace;
-  std::string key;  // workspace name, run id
+  std::string key;             // workspace name, run id
+  std::string workspace = {};  // whose run, of kRun and kCancel
 };
 
 class Store {
@@ -289,8 +298,10 @@ class Store {
   virtual Task<Status> append_log(AttemptFence fence, std::int64_t offset, std::string text) = 0;
   // Ends the attempt, moves run and workspace (model/transitions.hpp), releases its state lock.
   // With status kInterrupted it is resumed by after_interruption(). A repeated call with the same
-  // fence and status is ok (lost reply).
-  virtual Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now) = 0;
+  // fence and status is ok (lost reply). `log` is appended in the same transaction; where it does
+  // not follow on what is stored it is left out, for it must not keep the attempt from ending.
+  virtual Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now,
+                                      LogEnd log = {}) = 0;
   // Ends an attempt whose processes are dead or whose lease was seen to expire. kConflict when its
   // heartbeat moved on or it has ended already. `fence` is required when another instance ended it.
   virtual Task<Result<InterruptionOutcome>> interrupt_attempt(std::optional<LeaderFence> fence,

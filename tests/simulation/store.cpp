@@ -190,9 +190,10 @@ Task<Result<HeartbeatAnswer>> SimulatedStore::heartbeat(AttemptFence fence,
       });
 }
 
-Task<Status> SimulatedStore::finish_attempt(AttemptFence fence, AttemptResult result, Instant now) {
+Task<Status> SimulatedStore::finish_attempt(AttemptFence fence, AttemptResult result, Instant now,
+                                            LogEnd log) {
   return write<void>(
-      "finish_attempt", [=](Store& s) { return s.finish_attempt(fence, result, now); },
+      "finish_attempt", [=](Store& s) { return s.finish_attempt(fence, result, now, log); },
       [&observer = parts_.observer, fence, status = result.status](const Status& done) {
         if (done) observer.finished(fence, status);
       });

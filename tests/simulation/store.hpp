@@ -103,7 +103,8 @@ class SimulatedStore final : public Store {
   Task<Status> register_attempt(AttemptFence fence, ProcessIdentity process) override;
   Task<Result<HeartbeatAnswer>> heartbeat(AttemptFence fence, Instant lease_expires_at) override;
   Task<Status> append_log(AttemptFence fence, std::int64_t offset, std::string text) override;
-  Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now) override;
+  Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now,
+                              LogEnd log) override;
   Task<Result<InterruptionOutcome>> interrupt_attempt(std::optional<LeaderFence> fence,
                                                       Interruption interruption,
                                                       Instant now) override;

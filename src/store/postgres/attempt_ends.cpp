@@ -54,7 +54,7 @@ Task<InterruptionOutcome> resume_or_end(Transaction& tx, const Ending& ending,
 }  // namespace
 
 Task<Status> finish_attempt(Transaction& tx, const AttemptFence& fence, const AttemptResult& result,
-                            Instant now) {
+                            Instant now, const LogEnd& log) {
   if (auto ends = check_result(result); !ends) co_return ends;
   const Ending ending = lock_ending(tx, fence.run, fence.attempt);
   const auto found = one_attempt(co_await tx.rows(ending.attempt));
@@ -63,6 +63,7 @@ Task<Status> finish_attempt(Transaction& tx, const AttemptFence& fence, const At
     co_return still;
   }
   const AttemptRow& row = found->row;
+  if (!log.text.empty()) send_log(tx, fence, log);
   end_attempt(tx, row, result.status, result.error, now);
   if (result.lock_file) set_lock_file(tx, row.workspace, *result.lock_file);
   if (result.status == RunStatus::kInterrupted) {

@@ -40,16 +40,17 @@ Task<Error> stale(Transaction& tx, const AttemptFence& fence) {
 
 // What a claim needs of a workspace. Asked for after its row is held.
 struct Basis {
-  Transaction::Answer workspace, lock_file, state;
+  Transaction::Answer workspace, lock_file, state, bundle;
 };
 
-Basis ask_basis(Transaction& tx, const WorkspaceName& name) {
+Basis ask_basis(Transaction& tx, const WorkspaceName& name, const BundleHash& bundle) {
   static const std::string text = fmt::format("{}WHERE w.name = $1", kSelectWorkspaces);
   return {.workspace = tx.ask(text, name),
           .lock_file = tx.ask("SELECT lock_file FROM workspace_states WHERE name = $1", name),
           .state = tx.ask("SELECT coalesce(max(number), 0) FROM state_versions WHERE workspace = "
                           "$1 AND job = '' AND NOT divergent",
-                          name)};
+                          name),
+          .bundle = tx.ask("SELECT content FROM bundles WHERE hash = $1", bundle)};
 }
 
 // Queues.
@@ -67,19 +68,22 @@ void insert_attempt(Transaction& tx, const Run& run, const ClaimRequest& request
 }
 
 Task<Result<std::optional<ClaimedRun>>> claim(Transaction& tx, const ClaimRequest& request,
-                                              const WorkspaceName& likely, Term term) {
+                                              const Run& likely, Term term) {
   auto locked = lock_claimable(tx, request.now);
-  Basis basis = ask_basis(tx, likely);
+  Basis basis = ask_basis(tx, likely.workspace, likely.definition.bundle);
   auto queued = one_run(co_await tx.rows(locked));
   if (!queued) {
     // Everything claimable is held by others: wait for the oldest one's.
-    tx.lock("SELECT 1 FROM workspace_states WHERE name = $1 FOR NO KEY UPDATE", likely);
+    tx.lock("SELECT 1 FROM workspace_states WHERE name = $1 FOR NO KEY UPDATE", likely.workspace);
     locked = lock_claimable(tx, request.now);
-    basis = ask_basis(tx, likely);
+    basis = ask_basis(tx, likely.workspace, likely.definition.bundle);
     queued = one_run(co_await tx.rows(locked));
     if (!queued) co_return std::nullopt;
   }
-  if (queued->workspace != likely) basis = ask_basis(tx, queued->workspace);
+  if (queued->workspace != likely.workspace ||
+      queued->definition.bundle != likely.definition.bundle) {
+    basis = ask_basis(tx, queued->workspace, queued->definition.bundle);
+  }
 
   const Workspace before = read_workspace((co_await tx.rows(basis.workspace))[0]);
   const std::int64_t base = (co_await tx.rows(basis.state))[0].integer();
@@ -88,6 +92,8 @@ Task<Result<std::optional<ClaimedRun>>> claim(Transaction& tx, const ClaimReques
   claimed.fence = {.run = claimed.run.id, .attempt = claimed.run.attempt, .claim = request.claim};
   claimed.base_state = base;
   claimed.lock_file = (co_await tx.rows(basis.lock_file))[0].text();
+  const Rows bundle_rows = co_await tx.rows(basis.bundle);
+  if (!bundle_rows.empty()) claimed.bundle = bundle_rows[0].text();
   save_run(tx, claimed.run);
   insert_attempt(tx, claimed.run, request, base);
   save_workspace(tx, before, after_claim(before, claimed.run, request.now), request.now);
@@ -135,7 +141,7 @@ Task<Result<std::optional<ClaimedRun>>> claim_next(Transaction& tx, const ClaimR
   }
   const auto oldest = one_run(co_await tx.rows(oldest_rows));
   if (!oldest) co_return std::nullopt;
-  co_return co_await claim(tx, request, oldest->workspace, term);
+  co_return co_await claim(tx, request, *oldest, term);
 }
 
 Task<Result<std::optional<ClaimedRun>>> find_claim(Transaction& tx, const ClaimId& claim) {
@@ -157,7 +163,8 @@ Task<Result<std::optional<ClaimedRun>>> find_claim(Transaction& tx, const ClaimI
       .run = *std::move(claimed),
       .fence = {.run = found->row.run, .attempt = found->row.attempt, .claim = claim},
       .base_state = found->base_state,
-      .lock_file = lock_file_rows[0].text()};
+      .lock_file = lock_file_rows[0].text(),
+      .bundle = std::nullopt};
 }
 
 Task<Status> register_attempt(Transaction& tx, const AttemptFence& fence,

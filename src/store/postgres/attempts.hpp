@@ -15,7 +15,7 @@ Task<Status> register_attempt(Transaction& tx, const AttemptFence& fence,
 Task<Result<HeartbeatAnswer>> heartbeat(Transaction& tx, const AttemptFence& fence,
                                         Instant lease_expires_at);
 Task<Status> finish_attempt(Transaction& tx, const AttemptFence& fence, const AttemptResult& result,
-                            Instant now);
+                            Instant now, const LogEnd& log);
 Task<Result<InterruptionOutcome>> interrupt_attempt(Transaction& tx,
                                                     const std::optional<LeaderFence>& fence,
                                                     const Interruption& interruption, Instant now);
@@ -28,6 +28,8 @@ Task<Result<WorkspaceName>> check_attempt(Transaction& tx, const AttemptFence& f
 
 Task<Status> append_log(Transaction& tx, const AttemptFence& fence, std::int64_t offset,
                         const std::string& text);
+// Queues. In the transaction that holds the attempt; leaves out what does not follow on the log.
+void send_log(Transaction& tx, const AttemptFence& fence, const LogEnd& log);
 Task<Result<std::vector<LogChunk>>> log(Transaction& tx, const RunId& id, Attempt attempt,
                                         std::int64_t offset, std::int64_t limit);
 

@@ -11,8 +11,9 @@ namespace {
 
 constexpr std::size_t kLongestPayload = 7900;  // PostgreSQL: less than 8000 bytes
 
-// session \n xid \t topic key \t topic key \n xid ...; none of them holds a control character.
-constexpr char kLine = '\n', kField = '\t';
+// session \n xid \t topic key \t topic key \n xid ...; none of them holds a control character. A
+// key that belongs to a workspace is followed by a space and its name: ids hold no space.
+constexpr char kLine = '\n', kField = '\t', kOf = ' ';
 
 std::optional<std::uint64_t> number(std::string_view text) {
   std::uint64_t value = 0;
@@ -23,8 +24,17 @@ std::optional<std::uint64_t> number(std::string_view text) {
 
 std::optional<Change> parse_change(std::string_view text) {
   if (text.empty() || text[0] < '0' || text[0] > '4') return std::nullopt;
-  return Change{.topic = static_cast<Change::Topic>(text[0] - '0'),
-                .key = std::string(text.substr(1))};
+  Change change{.topic = static_cast<Change::Topic>(text[0] - '0')};
+  text.remove_prefix(1);
+  const bool of_run = change.topic == Change::Topic::kRun || change.topic == Change::Topic::kCancel;
+  if (of_run) {
+    const auto at = text.find(kOf);
+    if (at == std::string_view::npos) return std::nullopt;
+    change.workspace = std::string(text.substr(at + 1));
+    text = text.substr(0, at);
+  }
+  change.key = std::string(text);
+  return change;
 }
 
 }  // namespace
@@ -36,8 +46,8 @@ std::vector<std::string> to_payloads(std::string_view session,
     bool begun = false;
     for (const Change& change : announcement.changes) {
       if (change.topic == Change::Topic::kLog) continue;
-      const std::string field =
-          fmt::format("{}{}{}", kField, static_cast<int>(change.topic), change.key);
+      std::string field = fmt::format("{}{}{}", kField, static_cast<int>(change.topic), change.key);
+      if (!change.workspace.empty()) (field += kOf) += change.workspace;
       const std::string line = fmt::format("{}{}", kLine, announcement.xid);
       if (payloads.empty() ||
           payloads.back().size() + line.size() + field.size() > kLongestPayload) {

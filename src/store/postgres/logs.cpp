@@ -19,23 +19,26 @@ constexpr std::string_view kChunks =
     "attempt, position LIMIT $5) page WINDOW chunks AS (ORDER BY attempt, position)) chunks WHERE "
     "before <= $4 ORDER BY attempt, position";
 
+// A repeated chunk, however it was cut, adds only what is new, and one that would leave a gap adds
+// nothing. The attempt is held, so that this sees all that was appended before.
+constexpr std::string_view kAppend =
+    "INSERT INTO run_logs (run, attempt, position, text) SELECT a.run, a.attempt, log.size, "
+    "substring($5 FROM (log.size - $4)::int + 1) FROM run_attempts a, LATERAL (SELECT "
+    "coalesce((SELECT position + length(text) FROM run_logs WHERE run = a.run AND attempt = "
+    "a.attempt ORDER BY position DESC LIMIT 1), 0) AS size) log WHERE a.run = $1 AND a.attempt = "
+    "$2 AND a.claim_hash = $3 AND a.status = 'running' AND $4 BETWEEN 0 AND log.size AND "
+    "log.size - $4 < length($5) RETURNING changed::text::bigint";
+
 }  // namespace
 
 Task<Status> append_log(Transaction& tx, const AttemptFence& fence, std::int64_t offset,
                         const std::string& text) {
   const std::string hash = hash_of(fence.claim);
-  // The first holds the attempt, so that the second sees all that was appended before: they commit
-  // together. A repeated chunk, however it was cut, adds only what is new.
+  // They commit together.
   tx.at_once("SELECT 1 FROM run_attempts WHERE run = $1 AND attempt = $2 FOR NO KEY UPDATE",
              fence.run, fence.attempt);
-  const Rows appended = co_await tx.rows(tx.at_once(
-      "INSERT INTO run_logs (run, attempt, position, text) SELECT a.run, a.attempt, log.size, "
-      "substring($5 FROM (log.size - $4)::int + 1) FROM run_attempts a, LATERAL (SELECT "
-      "coalesce((SELECT position + length(text) FROM run_logs WHERE run = a.run AND attempt = "
-      "a.attempt ORDER BY position DESC LIMIT 1), 0) AS size) log WHERE a.run = $1 AND a.attempt = "
-      "$2 AND a.claim_hash = $3 AND a.status = 'running' AND $4 BETWEEN 0 AND log.size AND "
-      "log.size - $4 < length($5) RETURNING changed::text::bigint",
-      fence.run, fence.attempt, hash, offset, Blob{text}));
+  const Rows appended =
+      co_await tx.rows(tx.at_once(kAppend, fence.run, fence.attempt, hash, offset, Blob{text}));
   if (!appended.empty()) {
     tx.done_in(static_cast<std::uint64_t>(appended[0].integer()));
     tx.announce(Change::Topic::kLog, fence.run.value);
@@ -48,6 +51,11 @@ Task<Status> append_log(Transaction& tx, const AttemptFence& fence, std::int64_t
   const auto found = one_attempt(co_await tx.rows(ask_attempt(tx, fence.run, fence.attempt)));
   if (auto runs_still = check_attempt_fence(found, fence); !runs_still) co_return runs_still;
   co_return check_log_offset(fence, offset, (co_await tx.rows(size))[0].integer());
+}
+
+void send_log(Transaction& tx, const AttemptFence& fence, const LogEnd& log) {
+  tx.send(kAppend, fence.run, fence.attempt, hash_of(fence.claim), log.offset, Blob{log.text});
+  tx.announce(Change::Topic::kLog, fence.run.value);
 }
 
 Task<Result<std::vector<LogChunk>>> log(Transaction& tx, const RunId& id, Attempt attempt,

@@ -14,7 +14,8 @@ namespace {
 constexpr Duration kLookEvery = std::chrono::seconds(1);
 constexpr Duration kPatience = std::chrono::seconds(10);
 
-// Rows that transactions from $1 on wrote, each with the last one.
+// Rows that transactions from $1 on wrote, each with the last one, and with its workspace where
+// that is not the key.
 struct Look {
   Change::Topic topic;
   const char* sql;
@@ -22,10 +23,11 @@ struct Look {
 constexpr std::array<Look, 5> kLooks = {{
     {Change::Topic::kWorkspace,
      "SELECT name, changed::text FROM workspace_states WHERE changed >= $1::text::xid8"},
-    {Change::Topic::kRun, "SELECT id, changed::text FROM runs WHERE changed >= $1::text::xid8"},
+    {Change::Topic::kRun,
+     "SELECT id, changed::text, workspace FROM runs WHERE changed >= $1::text::xid8"},
     {Change::Topic::kCancel,
-     "SELECT id, changed::text FROM runs WHERE changed >= $1::text::xid8 AND cancel_requested AND "
-     "status = 'running'"},
+     "SELECT id, changed::text, workspace FROM runs WHERE changed >= $1::text::xid8 AND "
+     "cancel_requested AND status = 'running'"},
     {Change::Topic::kLog,
      "SELECT run, max(changed::text::bigint)::text FROM run_logs WHERE changed >= $1::text::xid8 "
      "GROUP BY run"},
@@ -141,9 +143,12 @@ Task<> Notifications::look(Connection& connection) {
       co_await connection.round_trip(queries, pool_->clock().boot_now() + kPatience);
   for (std::size_t i = 1; i < answers.size(); ++i) {
     for (Row row : answers[i]) {
-      std::string key = row.text();
-      tell_subscribers({.xid = std::stoull(row.text()),
-                        .changes = {{.topic = kLooks[i - 1].topic, .key = std::move(key)}}});
+      Change change{.topic = kLooks[i - 1].topic, .key = row.text()};
+      const std::uint64_t xid = std::stoull(row.text());
+      if (change.topic == Change::Topic::kRun || change.topic == Change::Topic::kCancel) {
+        change.workspace = row.text();
+      }
+      tell_subscribers({.xid = xid, .changes = {std::move(change)}});
     }
   }
   seen_all_before_ = static_cast<std::uint64_t>(answers.at(0)[0].integer());

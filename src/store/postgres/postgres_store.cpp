@@ -179,8 +179,11 @@ class PostgresStore final : public Store {
       return postgres::append_log(tx, fence, offset, text);
     });
   }
-  Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now) override {
-    return call<void>([=](auto& tx) { return postgres::finish_attempt(tx, fence, result, now); });
+  Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now,
+                              LogEnd log) override {
+    return call<void>([fence, result = std::move(result), now, log = std::move(log)](auto& tx) {
+      return postgres::finish_attempt(tx, fence, result, now, log);
+    });
   }
   Task<Result<InterruptionOutcome>> interrupt_attempt(std::optional<LeaderFence> fence,
                                                       Interruption interruption,

@@ -48,7 +48,7 @@ void insert_run(Transaction& tx, const NewRun& r) {
                 r.created_at)
               .refuse("23505",  // its id, or its key, in another workspace at the same time
                       run_exists(r.id)));
-  tx.announce(Change::Topic::kRun, r.id.value);
+  tx.announce(Change::Topic::kRun, r.id, r.workspace);
 }
 
 }  // namespace
@@ -109,7 +109,7 @@ Task<Status> set_waiting(Transaction& tx, const LeaderFence& fence, const RunId&
   if (present->status != RunStatus::kQueued) co_return std::unexpected(not_queued(*present));
   if (present->waiting_for == waiting_for) co_return Status();
   tx.send("UPDATE runs SET waiting_for = $1 WHERE id = $2", waiting_for, id);
-  tx.announce(Change::Topic::kRun, id.value);
+  tx.announce(Change::Topic::kRun, id, present->workspace);
   co_return Status();
 }
 
@@ -123,7 +123,7 @@ Task<Result<Run>> request_cancel(Transaction& tx, const RunId& id, Instant now) 
     save_ended(tx, *changed, read_workspace((co_await tx.rows(row))[0]), now);
   } else {
     save_run(tx, *changed);
-    tx.announce(Change::Topic::kCancel, id.value);
+    tx.announce(Change::Topic::kCancel, id, present->workspace);
   }
   co_return changed;
 }
@@ -214,7 +214,7 @@ void save_run(Transaction& tx, const Run& r) {
       "resources_destroy = $11, cancel_requested = $12 WHERE id = $13",
       to_string(r.status), r.attempt, r.instance, r.term, r.started_at, r.finished_at, r.exit_code,
       r.error, r.resources.add, r.resources.change, r.resources.destroy, r.cancel_requested, r.id);
-  tx.announce(Change::Topic::kRun, r.id.value);
+  tx.announce(Change::Topic::kRun, r.id, r.workspace);
 }
 
 }  // namespace provisioner::postgres

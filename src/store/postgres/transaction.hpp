@@ -91,6 +91,9 @@ class Transaction {
   void announce(Change::Topic topic, std::string key) {
     changes_.push_back({topic, std::move(key)});
   }
+  void announce(Change::Topic topic, const RunId& run, const WorkspaceName& workspace) {
+    changes_.push_back({topic, run.value, workspace.value});
+  }
   // Of at_once(): what the row that was written has in its column `changed`.
   void done_in(std::uint64_t xid) { xid_ = xid; }
   std::string new_id(Instant now) { return random_.run_id(now).value; }

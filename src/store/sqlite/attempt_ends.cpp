@@ -44,7 +44,7 @@ Result<InterruptionOutcome> resume_or_end(Transaction& tx, const AttemptRow& row
 }  // namespace
 
 Status finish_attempt(Transaction& tx, const AttemptFence& fence, const AttemptResult& result,
-                      Instant now) {
+                      Instant now, const LogEnd& log) {
   if (auto ends = check_result(result); !ends) return ends;
   const auto found = find_attempt(tx, fence.run, fence.attempt);
   if (auto still = check_attempt_fence(found, fence); !still) {
@@ -52,6 +52,9 @@ Status finish_attempt(Transaction& tx, const AttemptFence& fence, const AttemptR
     return still;
   }
   const AttemptRow& row = found->row;
+  if (!log.text.empty()) {
+    [[maybe_unused]] const Status left_out = append_log(tx, fence, log.offset, log.text);
+  }
   end_attempt(tx, row, result.status, result.error, now);
   if (result.lock_file) set_lock_file(tx, row.workspace, *result.lock_file);
   if (result.status == RunStatus::kInterrupted) {

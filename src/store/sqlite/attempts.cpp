@@ -85,7 +85,10 @@ Result<std::optional<ClaimedRun>> claim_next(Transaction& tx, const ClaimRequest
   const Result<Workspace> before = workspace(tx, run.workspace);
   if (!before) return std::unexpected(before.error());
   save_workspace(tx, *before, after_claim(*before, run, request.now), request.now);
-  return claimed(tx, std::move(run), request.claim, base);
+  auto content = bundle(tx, run.definition.bundle);
+  ClaimedRun result = claimed(tx, std::move(run), request.claim, base);
+  if (content) result.bundle = *std::move(content);
+  return result;
 }
 
 Result<std::optional<ClaimedRun>> find_claim(Transaction& tx, const ClaimId& claim) {

@@ -14,7 +14,7 @@ Status register_attempt(Transaction& tx, const AttemptFence& fence, const Proces
 Result<HeartbeatAnswer> heartbeat(Transaction& tx, const AttemptFence& fence,
                                   Instant lease_expires_at);
 Status finish_attempt(Transaction& tx, const AttemptFence& fence, const AttemptResult& result,
-                      Instant now);
+                      Instant now, const LogEnd& log);
 Result<InterruptionOutcome> interrupt_attempt(Transaction& tx,
                                               const std::optional<LeaderFence>& fence,
                                               const Interruption& interruption, Instant now);

@@ -39,7 +39,7 @@ void insert_run(Transaction& tx, const NewRun& r) {
       .run(r.id, r.workspace, to_string(r.operation), r.mode, to_string(r.trigger), r.scheduled_for,
            r.requested_by, r.definition.config, r.definition.bundle, r.definition.inputs_hash,
            r.not_before, r.waiting_for, r.upgrade, r.confirmed, key, r.created_at);
-  tx.announce(Change::Topic::kRun, r.id.value);
+  tx.announce(Change::Topic::kRun, r.id, r.workspace);
 }
 
 }  // namespace
@@ -88,7 +88,7 @@ Status set_waiting(Transaction& tx, const LeaderFence& fence, const RunId& id,
   }
   if (present->waiting_for == waiting_for) return {};
   tx.sql("UPDATE runs SET waiting_for = ? WHERE id = ?").run(waiting_for, id);
-  tx.announce(Change::Topic::kRun, id.value);
+  tx.announce(Change::Topic::kRun, id, present->workspace);
   return {};
 }
 
@@ -101,7 +101,7 @@ Result<Run> request_cancel(Transaction& tx, const RunId& id, Instant now) {
     if (auto saved = save_ended(tx, *changed, now); !saved) return std::unexpected(saved.error());
   } else {
     save_run(tx, *changed);
-    tx.announce(Change::Topic::kCancel, id.value);
+    tx.announce(Change::Topic::kCancel, id, present->workspace);
   }
   return changed;
 }
@@ -169,7 +169,7 @@ void save_run(Transaction& tx, const Run& r) {
       .run(to_string(r.status), r.attempt, r.instance, r.term, r.started_at, r.finished_at,
            r.exit_code, r.error, r.resources.add, r.resources.change, r.resources.destroy,
            r.cancel_requested, r.id);
-  tx.announce(Change::Topic::kRun, r.id.value);
+  tx.announce(Change::Topic::kRun, r.id, r.workspace);
 }
 
 }  // namespace provisioner::sqlite

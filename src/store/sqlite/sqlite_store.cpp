@@ -177,8 +177,11 @@ class SqliteStore final : public Store {
       return sqlite::append_log(tx, fence, offset, text);
     });
   }
-  Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now) override {
-    return call<void>([=](auto& tx) { return sqlite::finish_attempt(tx, fence, result, now); });
+  Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now,
+                              LogEnd log) override {
+    return call<void>([fence, result = std::move(result), now, log = std::move(log)](auto& tx) {
+      return sqlite::finish_attempt(tx, fence, result, now, log);
+    });
   }
   Task<Result<InterruptionOutcome>> interrupt_attempt(std::optional<LeaderFence> fence,
                                                       Interruption interruption,

@@ -21,6 +21,9 @@ class Transaction {
   void announce(Change::Topic topic, std::string key) {
     changes_.push_back({topic, std::move(key)});
   }
+  void announce(Change::Topic topic, const RunId& run, const WorkspaceName& workspace) {
+    changes_.push_back({topic, run.value, workspace.value});
+  }
   std::string new_id(Instant now) { return random_.run_id(now).value; }
 
   std::vector<Change>& changes() { return changes_; }

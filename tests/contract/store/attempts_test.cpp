@@ -121,6 +121,38 @@ TEST_P(StoreContract, AFinishedAttemptEndsRunAndWorkspace) {
   EXPECT_EQ(must(await(store().lock_file(WorkspaceName("unknown")))), "");
 }
 
+TEST_P(StoreContract, AResultTakesTheEndOfItsLogAlong) {
+  given_workspace();
+  const ClaimedRun running = given_running();
+  must(await(store().append_log(running.fence, 0, "one\ntwo\n")));
+  const AttemptResult result{.status = RunStatus::kSucceeded};
+  const LogEnd end{.offset = 4, .text = "two\nthree\n"};
+  for (int tries = 0; tries < 2; ++tries) {
+    EXPECT_EQ(outcome(await(store().finish_attempt(running.fence, result, now_, end))), "ok");
+  }
+  std::string whole;
+  for (const auto& chunk : must(await(store().log(running.run.id, Attempt(0), 0, 1000)))) {
+    whole += chunk.text;
+  }
+  EXPECT_EQ(whole, "one\ntwo\nthree\n") << "repeated text and repeated calls add nothing";
+}
+
+TEST_P(StoreContract, ALogWithAGapDoesNotKeepAnAttemptFromEnding) {
+  given_workspace();
+  const ClaimedRun running = given_running();
+  EXPECT_EQ(outcome(await(store().finish_attempt(running.fence, {.status = RunStatus::kSucceeded},
+                                                 now_, {.offset = 100, .text = "lost"}))),
+            "ok");
+  EXPECT_EQ(run(running.run.id).status, RunStatus::kSucceeded);
+  EXPECT_TRUE(must(await(store().log(running.run.id, Attempt(0), 0, 1000))).empty());
+}
+
+TEST_P(StoreContract, AClaimBringsTheContent) {
+  given_workspace();
+  const ClaimedRun running = given_running();
+  EXPECT_EQ(running.bundle, must(await(store().bundle(running.run.definition.bundle))));
+}
+
 TEST_P(StoreContract, AFailureSaysWhy) {
   given_workspace();
   const ClaimedRun running = given_running(kShop, Operation::kDestroy);

@@ -1,3 +1,4 @@
+#include <map>
 #include <set>
 
 #include "tests/contract/store/store_contract.hpp"
@@ -11,15 +12,20 @@ using Topic = Change::Topic;
 class Heard {
  public:
   explicit Heard(Store& store)
-      : subscription_(store.subscribe([this](const Change& c) { all_.emplace(c.topic, c.key); })) {}
+      : subscription_(store.subscribe([this](const Change& c) {
+          all_.emplace(c.topic, c.key);
+          if (!c.workspace.empty()) workspaces_[c.key] = c.workspace;
+        })) {}
 
   bool of(Topic topic, const std::string& key) const { return all_.contains({topic, key}); }
   bool empty() const { return all_.empty(); }
+  std::string workspace_of(const RunId& run) { return workspaces_[run.value]; }
   void forget() { all_.clear(); }
   void stop() { subscription_.reset(); }
 
  private:
   std::set<std::pair<Topic, std::string>> all_;
+  std::map<std::string, std::string> workspaces_;
   Store::Subscription subscription_;
 };
 
@@ -31,6 +37,7 @@ TEST_P(StoreContract, NotificationsTellOfWhatWasCommitted) {
   const Run queued = given_queued();
   settle();
   EXPECT_TRUE(heard.of(Topic::kRun, queued.id.value));
+  EXPECT_EQ(heard.workspace_of(queued.id), kShop);
   heard.forget();
   const ClaimedRun running = claim().value();
   settle();

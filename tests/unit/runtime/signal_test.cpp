@@ -47,6 +47,36 @@ TEST(Signal, RemembersAWakeUpThatCameBeforeTheWait) {
   EXPECT_EQ(notified, true);
 }
 
+TEST(Signal, EndsAWaitAtItsOwnDeadlineOnly) {
+  boost::asio::io_context loop;
+  SystemClock clock(loop.get_executor());
+  Signal signal(loop.get_executor());
+  std::optional<bool> early, late, without_deadline;
+  const auto start = clock.boot_now();
+  boost::asio::co_spawn(
+      loop,
+      [&]() -> Task<> {
+        early = co_await signal.wait_until(clock, start + 10ms);
+        EXPECT_FALSE(late || without_deadline) << "these wait on";
+        signal.notify();
+      },
+      boost::asio::detached);
+  boost::asio::co_spawn(
+      loop, [&]() -> Task<> { late = co_await signal.wait_until(clock, start + 60s); },
+      boost::asio::detached);
+  boost::asio::co_spawn(
+      loop,
+      [&]() -> Task<> {
+        co_await signal.wait();
+        without_deadline = true;
+      },
+      boost::asio::detached);
+  loop.run();
+  EXPECT_EQ(early, false);
+  EXPECT_EQ(late, true);
+  EXPECT_EQ(without_deadline, true) << "a notification wakes all who wait";
+}
+
 TEST(Signal, ReportsTheDeadline) {
   boost::asio::io_context loop;
   SystemClock clock(loop.get_executor());

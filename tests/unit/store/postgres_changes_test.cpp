@@ -13,13 +13,16 @@ Announcement of(std::uint64_t xid, std::vector<Change> changes) {
 }
 
 TEST(PostgresChanges, ArriveAsTheyWereSent) {
-  const auto payloads = to_payloads("a", {of(7, {{Topic::kRun, "r1"}, {Topic::kWorkspace, "shop"}}),
-                                          of(8, {{Topic::kLeadership, ""}})});
+  const auto payloads =
+      to_payloads("a", {of(7, {{Topic::kRun, "r1", "blog"}, {Topic::kWorkspace, "shop"}}),
+                        of(8, {{Topic::kLeadership, ""}})});
   ASSERT_EQ(payloads.size(), 1u) << "what gathers goes out together";
   const auto heard = from_payload(payloads[0], "b").value();
   ASSERT_EQ(heard.size(), 2u);
   EXPECT_EQ(heard[0].xid, 7u);
   ASSERT_EQ(heard[0].changes.size(), 2u);
+  EXPECT_EQ(heard[0].changes[0].key, "r1");
+  EXPECT_EQ(heard[0].changes[0].workspace, "blog");
   EXPECT_EQ(heard[0].changes[1].topic, Topic::kWorkspace);
   EXPECT_EQ(heard[0].changes[1].key, "shop");
   EXPECT_EQ(heard[1].xid, 8u);
@@ -27,10 +30,11 @@ TEST(PostgresChanges, ArriveAsTheyWereSent) {
 }
 
 TEST(PostgresChanges, OurOwnAndAnotherProgramsAreNotHeard) {
-  const auto payloads = to_payloads("a", {of(7, {{Topic::kRun, "r1"}})});
+  const auto payloads = to_payloads("a", {of(7, {{Topic::kRun, "r1", "shop"}})});
   EXPECT_FALSE(from_payload(payloads[0], "a"));
   EXPECT_FALSE(from_payload("hello\nworld", "a"));
   EXPECT_FALSE(from_payload("b\n7\t9x", "a"));
+  EXPECT_FALSE(from_payload("b\n7\t1r1", "a")) << "whose run? A look at the tables tells";
 }
 
 TEST(PostgresChanges, LogsAreNotSent) {
