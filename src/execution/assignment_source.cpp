@@ -100,8 +100,7 @@ std::string init_fingerprint(const std::string& content, const fs::path& binary,
 // A folder for PATH in which the binary is called tofu, whatever its own name. The runs of all
 // workspaces share it: it is named after what it points at, and never changes.
 Result<fs::path> directory_of_link(const fs::path& state_dir, const fs::path& binary) {
-  fs::path directory =
-      state_dir / "tofu" / tofu::sha256_hex(binary.string()).substr(0, 16) / "bin";
+  fs::path directory = state_dir / "tofu" / tofu::sha256_hex(binary.string()).substr(0, 16) / "bin";
   const fs::path link = directory / "tofu";
   std::error_code error;
   if (fs::read_symlink(link, error) == binary) return directory;
