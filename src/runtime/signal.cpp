@@ -1,5 +1,6 @@
 #include "runtime/signal.hpp"
 
+#include <boost/asio/cancellation_state.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -8,6 +9,13 @@
 #include "runtime/first_of.hpp"
 
 namespace provisioner {
+namespace {
+
+bool is_cancelled(const boost::asio::cancellation_state& waiter) {
+  return waiter.cancelled() != boost::asio::cancellation_type::none;
+}
+
+}  // namespace
 
 // The timer never rings. Its expiry counts the notifications, so that whoever is woken knows
 // whether it was one.
@@ -17,15 +25,12 @@ void Signal::notify() {
 }
 
 Task<> Signal::wait() {
+  const auto waiter = co_await boost::asio::this_coro::cancellation_state;
   const auto before = wake_.expiry();
-  while (!pending_ && wake_.expiry() == before) {
+  while (!pending_ && wake_.expiry() == before && !is_cancelled(waiter)) {
     boost::system::error_code cancelled_is_the_wake_up;
     co_await wake_.async_wait(
         boost::asio::redirect_error(boost::asio::use_awaitable, cancelled_is_the_wake_up));
-    if ((co_await boost::asio::this_coro::cancellation_state).cancelled() !=
-        boost::asio::cancellation_type::none) {
-      break;
-    }
   }
   pending_ = false;
 }
@@ -42,16 +47,13 @@ Task<bool> Signal::wait_until(Clock& clock, BootInstant deadline) {
   // often. Others who wait may be woken, too, and wait on.
   Alarm alarm(wake_.get_executor(), [this] { wake_.cancel(); });
   alarm.set(deadline);
+  const auto waiter = co_await boost::asio::this_coro::cancellation_state;
   const auto before = wake_.expiry();
   do {
     boost::system::error_code cancelled_is_the_wake_up;
     co_await wake_.async_wait(
         boost::asio::redirect_error(boost::asio::use_awaitable, cancelled_is_the_wake_up));
-    if ((co_await boost::asio::this_coro::cancellation_state).cancelled() !=
-        boost::asio::cancellation_type::none) {
-      co_return false;
-    }
-  } while (wake_.expiry() == before && clock.boot_now() < deadline);
+  } while (wake_.expiry() == before && !is_cancelled(waiter) && clock.boot_now() < deadline);
   if (wake_.expiry() == before) co_return false;
   pending_ = false;
   co_return true;
