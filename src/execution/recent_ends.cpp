@@ -31,13 +31,10 @@ Task<bool> RecentEnds::look() {
   const auto row = co_await parts_.store.leadership();
   if (!row) co_return false;
   if (looked_in_ == row->fence) co_return true;
-  const bool is_first = !looked_in_;
-  if (!is_first) {
-    // What is acknowledged meanwhile comes to the end, and needs no look.
-    const std::deque<End> present = ends_;
-    for (const End& end : present) {
-      if (!co_await check(end)) co_return false;
-    }
+  // What is acknowledged meanwhile comes to the end, and needs no look.
+  const std::deque<End> present = ends_;
+  for (const End& end : present) {
+    if (!co_await check(end)) co_return false;
   }
   looked_in_ = row->fence;
   co_return true;

@@ -108,9 +108,13 @@ Task<Result<Workspace>> publish(Transaction& tx, const Publication& publication,
   if (!seen) {
     if (co_await insert_workspace(tx, p, now)) co_return co_await workspace(tx, p.workspace);
   } else {
-    Row row = (co_await tx.rows(last))[0];
-    const Published published{.enabled = row.boolean(), .schedule_hash = row.text()};
-    if (!after_publication(*seen, published, p, now)) co_return seen;
+    // Empty: another instance published it between the two statements.
+    const Rows known = co_await tx.rows(last);
+    if (!known.empty()) {
+      Row row = known[0];
+      const Published published{.enabled = row.boolean(), .schedule_hash = row.text()};
+      if (!after_publication(*seen, published, p, now)) co_return seen;
+    }
   }
   const Result<Workspace> before = co_await lock_workspace(tx, p.workspace);
   if (!before) co_return before;

@@ -310,6 +310,25 @@ TEST_F(TwoInstances, AHeartbeatAndAnInterruptionNeverBothWin) {
   }
 }
 
+// As after the start of a cluster: each has the same folders.
+TEST_F(TwoInstances, AFolderThatBothSeeForTheFirstTimeAtOnceIsPublishedByBoth) {
+  constexpr int kFolders = 200;
+  for (int i = 0; i < kFolders; ++i) {
+    const auto publish = [&](Instance& instance) {
+      const auto published = instance.await(
+          instance.store().publish({.workspace = WorkspaceName(fmt::format("w{}", i)),
+                                    .definition = definition(),
+                                    .changed_by = "instance " + instance.name(),
+                                    .instance = InstanceId(instance.name()),
+                                    .first_cursor = now_},
+                                   now_));
+      EXPECT_TRUE(published) << instance.name() << ", w" << i << ": " << published.error().message;
+    };
+    together([&] { publish(one_); }, [&] { publish(two_); });
+  }
+  EXPECT_EQ(must(one_.await(one_.store().workspaces())).size(), std::size_t{kFolders});
+}
+
 TEST_F(TwoInstances, ALogSentTwiceAtOnceIsKeptOnce) {
   const ClaimedRun running = given_running();
   std::string whole;

@@ -41,7 +41,6 @@ class RecentEndsTest : public ::testing::Test {
                                     .log = Logger(log_, clock_, "execution"),
                                     .me = InstanceId("a")});
     next_leader();
-    EXPECT_TRUE(look());
   }
 
   template <typename T>
@@ -97,6 +96,7 @@ class RecentEndsTest : public ::testing::Test {
 };
 
 TEST_F(RecentEndsTest, ARunThatTheStoreHasForgottenIsToldOnceAndHoldsItsWorkspace) {
+  EXPECT_TRUE(look());
   ends_->acknowledged(run_named("run-1", "shop"), success_);
   EXPECT_TRUE(look());
   EXPECT_THAT(log_->messages, IsEmpty()) << "nobody asks while the leader stays";
@@ -110,6 +110,12 @@ TEST_F(RecentEndsTest, ARunThatTheStoreHasForgottenIsToldOnceAndHoldsItsWorkspac
   EXPECT_EQ(events->at(0).action, "cluster.forgotten_run");
 
   next_leader();
+  EXPECT_TRUE(look());
+  EXPECT_EQ(log_->messages.size(), 1u);
+}
+
+TEST_F(RecentEndsTest, ARunThatIsForgottenBeforeTheFirstLookIsTold) {
+  ends_->acknowledged(run_named("run-1", "shop"), success_);
   EXPECT_TRUE(look());
   EXPECT_EQ(log_->messages.size(), 1u);
 }
