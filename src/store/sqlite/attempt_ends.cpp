@@ -53,6 +53,7 @@ Status finish_attempt(Transaction& tx, const AttemptFence& fence, const AttemptR
   }
   const AttemptRow& row = found->row;
   if (!log.text.empty()) {
+    // One that does not follow on what is stored keeps no attempt from ending.
     [[maybe_unused]] const Status left_out = append_log(tx, fence, log.offset, log.text);
   }
   end_attempt(tx, row, result.status, result.error, now);
