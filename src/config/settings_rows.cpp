@@ -343,7 +343,7 @@ const SettingRow kRows[] = {
      },
      always<"10">},
     {{"database.max_idle_conns", "database-max-idle-conns", "DATABASE_MAX_IDLE_CONNS", "4",
-      "of them kept open without work"},
+      "of them kept open without work (after a burst more, for half a minute)"},
      [](Settings& s, std::string_view text) {
        return set_number(s.database.max_idle_conns, text, 0, 1000);
      },

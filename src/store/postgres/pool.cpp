@@ -10,6 +10,10 @@
 namespace provisioner::postgres {
 namespace {
 
+// A burst of calls finds the connections of the one before: opening one costs a login, and
+// preparing each statement anew.
+constexpr Duration kSurplusLinger = std::chrono::seconds(30);
+
 // Of several hosts' complaints the one that a person must act on.
 ErrorKind graver(ErrorKind a, ErrorKind b) {
   for (const ErrorKind kind : {ErrorKind::kDenied, ErrorKind::kInvalid}) {
@@ -86,14 +90,19 @@ Task<Pool::Lease> Pool::open_extra(BootInstant deadline) {
 void Pool::give_back(std::unique_ptr<Connection> connection, BootInstant opened, Lease::Kind kind) {
   std::erase(leased_, connection.get());
   if (kind == Lease::Kind::kExtra) return;
-  const bool good =
-      !closed_ && !connection->broken() && !connection->retired() &&
-      !connection->in_transaction() && clock_.boot_now() - opened < settings_.conn_max_lifetime &&
-      (!waiting_.empty() || static_cast<std::int64_t>(idle_.size()) < settings_.max_idle_conns);
+  if (closed_) return;  // perhaps at the very end, with the loop: the clock may be gone
+  const BootInstant now = clock_.boot_now();
+  const bool good = !connection->broken() && !connection->retired() &&
+                    !connection->in_transaction() && now - opened < settings_.conn_max_lifetime;
   if (good) {
-    idle_.push_back({std::move(connection), opened});
+    idle_.push_back({std::move(connection), opened, now});
   } else {
     connection.reset();
+    --open_;
+  }
+  while (waiting_.empty() && static_cast<std::int64_t>(idle_.size()) > settings_.max_idle_conns &&
+         (settings_.max_idle_conns == 0 || now - idle_.front().since >= kSurplusLinger)) {
+    idle_.pop_front();
     --open_;
   }
   if (waiting_.empty()) return;

@@ -360,6 +360,27 @@ TEST_F(Postgres, CallsWaitForAConnectionAndAllGetOne) {
   EXPECT_LE(open_.counters().connections_opened, 4);
 }
 
+TEST_F(Postgres, ABurstOfCallsFindsTheConnectionsOfTheOneBefore) {
+  constexpr int kBurst = 8;
+  PostgresSettings settings = database_.settings();
+  settings.max_connections = kBurst;
+  settings.max_idle_conns = 1;
+  const auto store = must(open(settings));
+  const auto burst = [&] {
+    std::vector<std::shared_ptr<std::optional<Result<Leadership>>>> answers;
+    for (int i = 0; i < kBurst; ++i) answers.push_back(begin(store->leadership()));
+    ASSERT_TRUE(turn_until([&] {
+      return std::ranges::all_of(answers, [](const auto& a) { return a->has_value(); });
+    }));
+    for (const auto& answer : answers) EXPECT_EQ(outcome(**answer), "ok");
+  };
+  burst();
+  const auto opened = open_.counters().connections_opened;
+  EXPECT_GE(opened, kBurst);
+  burst();
+  EXPECT_EQ(open_.counters().connections_opened, opened);
+}
+
 TEST_F(Postgres, AStoreThatIsClosedEndsItsCalls) {
   auto store = must(open());
   must(claim(*store));
