@@ -333,22 +333,26 @@ void Daemon::build_api() {
 }
 
 Status Daemon::listen() {
-  server_ = std::make_unique<http::Server>(
-      loop_.get_executor(), [this](http::Request request) { return answer(std::move(request)); },
-      http::ServerLimits{},
-      [this](const std::string& what) {
-        log_.error("internal error in a request", {{"error", what}});
-      });
+  const auto serve = [this] {
+    return std::make_unique<http::Server>(
+        loop_.get_executor(), [this](http::Request request) { return answer(std::move(request)); },
+        http::ServerLimits{},
+        [this](const std::string& what) {
+          log_.error("internal error in a request", {{"error", what}});
+        });
+  };
+  local_ = serve();
+  network_ = serve();
   // Everybody may connect: the API knows its peer, and refuses.
   const auto socket = settings_.state_dir / "provisioner.sock";
-  if (auto bound = server_->listen_unix(socket, 0666); !bound) return bound;
+  if (auto bound = local_->listen_unix(socket, 0666); !bound) return bound;
   if (!settings_.listen) {
     log_.info("listening", {{"socket", socket.string()}});
     return {};
   }
   auto tls = read_certificate();
   if (!tls) return std::unexpected(tls.error());
-  auto port = server_->listen_tcp(settings_.listen->host, settings_.listen->port, *tls);
+  auto port = network_->listen_tcp(settings_.listen->host, settings_.listen->port, *tls);
   if (!port) return std::unexpected(port.error());
   const std::string& host = settings_.listen->host;
   log_.info("listening",
@@ -401,7 +405,7 @@ void Daemon::renew_certificate() {
     log_.error("the certificate in use stays: " + tls.error().message);
     return;
   }
-  server_->renew_tls(std::move(*tls));
+  network_->renew_tls(std::move(*tls));
   log_.info("certificate read again", {{"file", settings_.tls.cert.string()}});
 }
 
@@ -445,6 +449,9 @@ Task<> Daemon::live() {
   };
   await_signal();
 
+  if (const auto interval = systemd_watchdog()) {
+    background_.start("watchdog", feed_watchdog(*interval / 3));
+  }
   log_.info("starting", {{"version", cli::version()}, {"election", election_->describe()}});
   if (const Status prepared = co_await prepare(); !prepared) {
     if (prepared.error().kind != ErrorKind::kCancelled) outcome_ = prepared;
@@ -453,8 +460,17 @@ Task<> Daemon::live() {
   }
   co_await begin();
   co_await stop_.wait();
-  co_await first_of(end(), stop_.wait());
+  co_await end();
   signals.cancel();
+}
+
+// A loop that stands still for the whole interval is killed, and the daemon started again; runs go
+// on.
+Task<> Daemon::feed_watchdog(Duration interval) {
+  while (true) {
+    notify_systemd("WATCHDOG=1");
+    co_await clock_.sleep_for(interval);
+  }
 }
 
 // For people and load balancers: who leads is decided without it.
@@ -522,26 +538,6 @@ Task<> Daemon::publish_folders() {
   };
   background_.start("rescan", rescan(rescan_, *publisher_, log_));
   if (watcher) co_await publisher_->run(std::move(*watcher));
-}
-
-// Runs go on: they report to the next daemon.
-Task<> Daemon::end() {
-  log_.info("stopping; runs go on", {{"active", std::to_string(dispatcher_->active())}});
-  notify_systemd("STOPPING=1");
-  const BootInstant deadline = clock_.boot_now() + settings_.shutdown.timeout;
-  dispatcher_->set_claiming(false);
-  scheduler_->stop();
-  leadership_->stop();
-  runner_api_->release_watchers();
-  co_await first_of(server_->drain(), clock_.sleep_until(deadline));
-  // Leadership is handed back before anything is cancelled.
-  for (Background* group : {&deciding_, &background_}) {
-    if (group == &background_) group->cancel_all();
-    const std::string alive = co_await group->ended(clock_, deadline);
-    if (!alive.empty()) log_.warning("stopped without waiting for: " + alive);
-  }
-  co_await first_of(membership_->leave(), clock_.sleep_until(deadline));
-  log_.info("stopped");
 }
 
 }  // namespace provisioner

@@ -44,10 +44,10 @@ class Daemon {
                                               std::shared_ptr<LogSink> sink,
                                               ReleaseToken release_token);
 
-  // Serves until SIGTERM or SIGINT; a second one shortens the end. A store that cannot be reached
-  // is waited for: this instance answers, and is not ready. The error says why it could not begin,
-  // or go on: kInvalid when the settings contradict the cluster's, kConflict when another instance
-  // has the same id.
+  // Serves until SIGTERM or SIGINT (shutdown.cpp); each further one shortens the end. A store that
+  // cannot be reached is waited for: this instance answers, and is not ready. The error says why it
+  // could not begin, or go on: kInvalid when the settings contradict the cluster's, kConflict when
+  // another instance has the same id.
   Status run();
 
  private:
@@ -69,10 +69,15 @@ class Daemon {
   Task<> live();
   Task<> begin();
   Task<> end();
+  Task<> pass(Task<> phase, BootInstant deadline);
+  Task<> until_ended(Background& group, BootInstant deadline);
+  Task<> end_runs(BootInstant deadline);
+  Task<> until_no_run_is_active();
   void heed_membership();
   Task<http::Response> answer(http::Request request);
   Task<> publish_folders();
   Task<> watch_election();
+  Task<> feed_watchdog(Duration interval);
   std::string not_ready() const;
 
   Settings settings_;
@@ -106,9 +111,10 @@ class Daemon {
   std::unique_ptr<execution::Dispatcher> dispatcher_;
   std::unique_ptr<FolderPublisher> publisher_;
   std::unique_ptr<server::Api> api_;
-  std::unique_ptr<http::Server> server_;
-  Background deciding_;    // end by themselves when told to stop
-  Background background_;  // are cancelled
+  std::unique_ptr<http::Server> local_;    // on the unix socket: people here, and runners
+  std::unique_ptr<http::Server> network_;  // over TCP, if wanted
+  Background deciding_;                    // end by themselves when told to stop
+  Background background_;                  // are cancelled
   Signal stop_;
   Signal rescan_;
   int stop_requests_ = 0;

@@ -5,6 +5,7 @@
 #include <systemd/sd-daemon.h>
 
 #include <csignal>
+#include <cstdint>
 #include <cstdlib>
 
 namespace provisioner {
@@ -29,6 +30,12 @@ void remove_own_credentials() {
 void notify_systemd(const std::string& state) {
   // 0 says that no systemd listens; an error has nobody to be told to.
   (void)sd_notify(0, state.c_str());
+}
+
+std::optional<Duration> systemd_watchdog() {
+  std::uint64_t microseconds = 0;
+  if (sd_watchdog_enabled(0, &microseconds) <= 0) return std::nullopt;
+  return Duration(microseconds);
 }
 
 }  // namespace provisioner

@@ -1,9 +1,11 @@
 // What the daemon makes of its own process.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "base/error.hpp"
+#include "base/time.hpp"
 
 namespace provisioner {
 
@@ -17,5 +19,9 @@ void remove_own_credentials();
 
 // Tells systemd (sd_notify(3)): "READY=1", "STOPPING=1", "STATUS=...". Nothing without systemd.
 void notify_systemd(const std::string& state);
+
+// How often systemd wants to hear "WATCHDOG=1" of this process, or it kills it (WatchdogSec=);
+// nothing where it does not watch.
+std::optional<Duration> systemd_watchdog();
 
 }  // namespace provisioner

@@ -107,7 +107,8 @@ struct Settings {
   } api;
 
   struct {
-    Duration timeout{};
+    Duration timeout{}, pause{};
+    bool drain = false;  // waits for runs, and interrupts them at the end
   } shutdown;
 };
 

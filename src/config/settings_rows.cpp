@@ -511,11 +511,29 @@ const SettingRow kRows[] = {
      },
      always<"50">},
     {{"shutdown.timeout", "shutdown-timeout", "PROVISIONER_SHUTDOWN_TIMEOUT", "30s",
-      "how long a stopping daemon waits for requests in flight; runs go on without it"},
+      "how long a stopping daemon takes at most; runs go on without it"},
      [](Settings& s, std::string_view text) {
-       return set_duration(s.shutdown.timeout, text, Duration::zero(), hours(1));
+       return set_duration(s.shutdown.timeout, text, Duration::zero(), hours(24));
      },
      always<"30s">},
+    {{"shutdown.pause", "shutdown-pause", "PROVISIONER_SHUTDOWN_PAUSE", "0s",
+      "how long a stopping daemon, not ready any more, goes on answering until load balancers have "
+      "noticed"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.shutdown.pause, text, Duration::zero(), hours(1));
+     },
+     always<"0s">},
+    {{"shutdown.drain", "shutdown-drain", "PROVISIONER_SHUTDOWN_DRAIN", "off",
+      "a stopping daemon waits for its runs, and interrupts them once when its time is nearly "
+      "over, "
+      "to be resumed elsewhere; for containers, where nothing outlives the daemon: on or off"},
+     [](Settings& s, std::string_view text) {
+       std::string choice;
+       auto set = set_choice(choice, text, {"on", "off"});
+       if (set) s.shutdown.drain = choice == "on";
+       return set;
+     },
+     always<"off">},
 };
 
 }  // namespace

@@ -59,6 +59,10 @@ class Dispatcher {
   // completed.
   void set_claiming(bool claiming);
 
+  // Interrupts what runs here, once: tofu stops in good order, and the runs are resumed, elsewhere
+  // when nothing is claimed here any more.
+  void interrupt_all() { supervisor_.terminate_all(); }
+
   // Attempts of this instance that are running, or being started.
   std::size_t active() const { return supervisor_.active() + starting_; }
 

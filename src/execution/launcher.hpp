@@ -29,6 +29,10 @@ class GuardWatch {
 
   // Reaps a child of ours when it has exited.
   virtual bool exited() = 0;
+
+  // Asks it to end its attempt (SIGTERM): tofu is interrupted once, writes its state, and the
+  // attempt is reported as interrupted. Nothing when it has exited.
+  virtual void terminate() = 0;
 };
 
 // Everything that dispatcher and supervisor do outside of the store. The simulator stands in for

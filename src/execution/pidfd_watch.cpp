@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <poll.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -45,6 +46,11 @@ bool PidfdWatch::exited() {
   // ECHILD: not our child (any more), so not ours to reap.
   waitid(P_PIDFD, static_cast<id_t>(pidfd_.native_handle()), &info, WEXITED | WNOHANG);
   return true;
+}
+
+void PidfdWatch::terminate() {
+  // ESRCH: it has exited, which its watcher hears anyway.
+  syscall(SYS_pidfd_send_signal, pidfd_.native_handle(), SIGTERM, nullptr, 0);
 }
 
 }  // namespace provisioner::execution

@@ -27,6 +27,7 @@ class PidfdWatch final : public GuardWatch {
   ~PidfdWatch() override { *alive_ = false; }
 
   bool exited() override;
+  void terminate() override;
 
  private:
   PidfdWatch(const boost::asio::any_io_executor& loop, int descriptor)

@@ -53,6 +53,10 @@ Status Supervisor::watch(const RunId& run, Attempt attempt, const WorkspaceName&
   return {};
 }
 
+void Supervisor::terminate_all() {
+  for (const auto& [key, guard] : guards_) guard.process->terminate();
+}
+
 // False when the store could not be asked.
 Task<bool> Supervisor::look() {
   // Guards that ended are noted before the store is asked: what they reported is then in its

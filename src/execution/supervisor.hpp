@@ -72,6 +72,9 @@ class Supervisor {
   // A guard was started for an attempt that this daemon claimed.
   Status watch(const RunId& run, Attempt attempt, const WorkspaceName& workspace, pid_t guard);
 
+  // Asks every guard to end its attempt, which is then resumed, here or elsewhere.
+  void terminate_all();
+
   // Attempts of this instance that occupy its capacity.
   std::size_t active() const { return guards_.size() + unwatched_; }
 

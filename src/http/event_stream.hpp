@@ -10,6 +10,10 @@ namespace provisioner::http {
 // One event as text; `data` may have several lines. Empty `id` or `name` are left out.
 std::string format_event(std::string_view name, std::string_view id, std::string_view data);
 
+// What a stream says at its end when the server stops: readers connect again after a second, by
+// then to an instance that serves.
+inline constexpr const char* kComeBackSoon = ": this instance is stopping\nretry: 1000\n\n";
+
 // Reads a stream that arrives in pieces. A comment (": keep-alive") is skipped.
 class EventStreamParser {
  public:

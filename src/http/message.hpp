@@ -50,9 +50,12 @@ struct Response {
   int status = 200;
   Headers headers;
   std::string body;
-  // Instead of `body`: called after the head was sent; returning ends the body. Cancelled when the
-  // server stops.
+  // Instead of `body`: called after the head was sent; returning ends the body.
   std::function<Task<>(WriteChunk)> stream;
+  // Of a stream without an end, which is cancelled when the server stops: its last words, after
+  // which the body ends in good order. "" = none, and the connection is cut: the reader knows that
+  // there was more. Nothing: a stopping server lets the stream come to its end.
+  std::optional<std::string> farewell;
 };
 
 Response text_response(int status, std::string body);

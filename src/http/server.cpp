@@ -18,6 +18,7 @@
 #include "http/listener.hpp"
 #include "http/parser.hpp"
 #include "http/wire.hpp"
+#include "runtime/first_of.hpp"
 #include "runtime/signal.hpp"
 
 namespace provisioner::http {
@@ -25,8 +26,10 @@ namespace {
 
 constexpr std::size_t kReadPiece = 16 * 1024;
 constexpr std::size_t kProgress = 256 * 1024;
+// Who has just connected when the server stops is about to send its request.
+constexpr std::chrono::milliseconds kFirstRequest{500};
 
-enum class Phase { kWaiting, kAnswering, kStreaming };
+enum class Phase { kWaiting, kReceiving, kAnswering };
 
 // A value from a handler must not be able to end its header line.
 void append_header(std::string& head, std::string_view name, std::string_view value) {
@@ -62,10 +65,12 @@ std::string render_head(const Response& response, bool keep_alive, bool chunked)
 
 struct Server::State : std::enable_shared_from_this<Server::State> {
   struct Connection {
-    explicit Connection(const boost::asio::any_io_executor& loop) : wire(loop) {}
+    explicit Connection(const boost::asio::any_io_executor& loop) : wire(loop), leave(loop) {}
     Wire wire;
     Phase phase = Phase::kWaiting;
+    bool is_fresh = true;  // it has not brought a request yet
     boost::asio::cancellation_signal cancel;
+    Signal leave;  // ends a stream without an end
     std::optional<PeerCredentials> peer;
     std::string remote_address;
     std::shared_ptr<const TlsContext> tls;  // nothing: in plain
@@ -81,6 +86,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
         connection_ended(loop) {}
 
   void start(Listener listener, bool speaks_tls = false);
+  void accept_the_waiting();
   void close_listeners();
   Task<> accept_from(std::shared_ptr<Listener> listener, bool speaks_tls);
   void begin(Accepted accepted, bool speaks_tls);
@@ -98,25 +104,39 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
   ServerLimits limits;
   ReportBug report_bug;
   std::shared_ptr<const TlsContext> tls;  // of the listeners that speak it
-  std::vector<std::shared_ptr<Listener>> listeners;
+  struct Listening {
+    std::shared_ptr<Listener> listener;
+    bool speaks_tls = false;
+  };
+  std::vector<Listening> listeners;
   std::set<ConnectionPtr> connections;
   Signal connection_ended;
+  bool keeps_alive = true;
   bool stopping = false;
 };
 
 void Server::State::start(Listener listener, bool speaks_tls) {
-  listeners.push_back(std::make_shared<Listener>(std::move(listener)));
+  listeners.push_back({std::make_shared<Listener>(std::move(listener)), speaks_tls});
   boost::asio::co_spawn(
       loop,
       [](std::shared_ptr<State> self, std::shared_ptr<Listener> accepting, bool tls) -> Task<> {
         co_await self->accept_from(std::move(accepting), tls);
-      }(shared_from_this(), listeners.back(), speaks_tls),
+      }(shared_from_this(), listeners.back().listener, speaks_tls),
       boost::asio::detached);
+}
+
+void Server::State::accept_the_waiting() {
+  for (const auto& [listener, speaks_tls] : listeners) {
+    for (auto accepted = listener->accept(); accepted && *accepted; accepted = listener->accept()) {
+      begin(std::move(**accepted), speaks_tls);
+    }
+  }
 }
 
 void Server::State::close_listeners() {
   stopping = true;
-  for (const auto& listener : listeners) listener->close();
+  keeps_alive = false;
+  for (const auto& [listener, speaks_tls] : listeners) listener->close();
   listeners.clear();
   connection_ended.notify();
 }
@@ -179,11 +199,12 @@ Task<> Server::State::converse(ConnectionPtr connection) {
     }
     if (!*request) co_return;  // gone, silent for too long, or between two requests at the end
     connection->phase = Phase::kAnswering;
+    connection->is_fresh = false;
     connection->wire.disarm();
     const bool is_head = (*request)->method == "HEAD";
     bool broken = false;
     Response response = co_await answer(std::move(**request), broken);
-    if (broken || stopping || response.headers.contains("Connection")) keep_alive = false;
+    if (broken || !keeps_alive || response.headers.contains("Connection")) keep_alive = false;
     response.headers.erase("Connection");
     if (!co_await send(*connection, std::move(response), keep_alive, is_head, http_10)) co_return;
     if (!keep_alive) co_await connection->wire.linger();
@@ -220,6 +241,7 @@ Task<std::expected<std::optional<Request>, ParseFailure>> Server::State::receive
       }
     }
     const Result<std::size_t> size = co_await connection.wire.read_some(piece);
+    if (size && *size > 0) connection.phase = Phase::kReceiving;
     const bool begun = parser.started() || !connection.unread.empty();
     if (!size) {
       if (begun && size.error().kind == ErrorKind::kTimeout) {
@@ -264,8 +286,6 @@ Task<bool> Server::State::send(Connection& connection, Response response, bool k
     const bool chunked = !http_10;
     const std::string head = render_head(response, keep_alive && chunked, chunked);
     if (!co_await connection.wire.write(head, limits.idle)) co_return false;
-    connection.phase = Phase::kStreaming;
-    if (stopping) co_return false;
     const bool whole = co_await send_stream(connection, std::move(response), chunked);
     co_return whole&& chunked;
   }
@@ -287,18 +307,25 @@ Task<bool> Server::State::send_stream(Connection& connection, Response response,
     if (piece.empty()) co_return Status{};
     std::string framed =
         chunked ? fmt::format("{:x}\r\n{}\r\n", piece.size(), piece) : std::string(piece);
+    // A write that is cancelled leaves half a piece: nothing may follow it.
+    broken = true;
     Status sent = co_await connection.wire.write(framed, limits.idle);
     if (sent) {
+      broken = false;
       connection.wire.disarm();  // the stream may be silent for as long as it likes
-    } else {
-      broken = true;
     }
     co_return sent;
   };
   connection.wire.disarm();
   std::string what;
+  bool left = false;
   try {
-    co_await response.stream(write);
+    if (response.farewell) {
+      if (stopping) connection.leave.notify();
+      left = co_await first_of(response.stream(write), connection.leave.wait()) == 1;
+    } else {
+      co_await response.stream(write);
+    }
   } catch (const std::exception& e) {
     what = e.what();
   } catch (...) {
@@ -309,6 +336,10 @@ Task<bool> Server::State::send_stream(Connection& connection, Response response,
   if (!what.empty()) {
     if (report_bug) report_bug("a response's stream threw: " + what);
     co_return false;
+  }
+  if (left && !broken) {
+    if (response.farewell->empty()) co_return false;
+    co_await write(*response.farewell);
   }
   if (broken) co_return false;
   if (!chunked) co_return true;
@@ -349,14 +380,21 @@ Status Server::listen_unix(const std::filesystem::path& path, unsigned mode) {
   return {};
 }
 
+void Server::end_keep_alive() { state_->keeps_alive = false; }
+
 Task<> Server::drain() {
   const std::shared_ptr<State> state = state_;
+  // Who was connected by the kernel would otherwise be cut off with its request.
+  state->accept_the_waiting();
   state->close_listeners();
   const auto connections = state->connections;
   for (const auto& connection : connections) {
-    if (connection->phase == Phase::kWaiting) connection->wire.close();
-    if (connection->phase == Phase::kStreaming) {
-      connection->cancel.emit(boost::asio::cancellation_type::terminal);
+    connection->leave.notify();
+    if (connection->phase != Phase::kWaiting || connection->wire.has_arrived()) continue;
+    if (connection->is_fresh) {
+      connection->wire.arm(kFirstRequest);
+    } else {
+      connection->wire.close();
     }
   }
   while (!state->connections.empty()) co_await state->connection_ended.wait();

@@ -54,8 +54,13 @@ class Server {
   // is removed at the end.
   Status listen_unix(const std::filesystem::path& path, unsigned mode);
 
-  // Closes the listeners and idle connections, cancels streams, and returns when the other requests
-  // in flight have been answered. The caller races it against its deadline.
+  // From now on each answer is the last of its connection, which load balancers and clients are
+  // told. Listeners stay open.
+  void end_keep_alive();
+
+  // Closes the listeners and idle connections, ends streams without an end (Response::farewell),
+  // and returns when all requests in flight have been answered, also those that had just arrived.
+  // The caller races it against its deadline.
   Task<> drain();
 
  private:

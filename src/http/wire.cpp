@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -131,6 +132,11 @@ Task<Status> Wire::secure(const TlsContext& tls, const std::string& peer) {
 bool Wire::is_open() const { return state_->socket.is_open(); }
 
 int Wire::native_handle() const { return state_->socket.native_handle(); }
+
+bool Wire::has_arrived() const {
+  pollfd look{.fd = native_handle(), .events = POLLIN, .revents = 0};
+  return is_open() && ::poll(&look, 1, 0) > 0;
+}
 
 void Wire::close() {
   boost::system::error_code closing_cannot_fail_usefully;

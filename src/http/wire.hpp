@@ -42,6 +42,9 @@ class Wire {
   void arm(Duration limit);
   void disarm();
 
+  // Bytes of the peer wait to be read, or its end does.
+  bool has_arrived() const;
+
   // 0 when the peer has closed its side.
   Task<Result<std::size_t>> read_some(std::span<char> buffer);
 

@@ -100,6 +100,7 @@ Task<Reply> stream_events(Services& services, Call call) {
   http::Response response;
   response.headers["Content-Type"] = "text/event-stream";
   response.headers["Cache-Control"] = "no-store";
+  response.farewell = http::kComeBackSoon;
   response.stream = [&services, scope = call.caller.scope,
                      last_id](http::WriteChunk write) -> Task<> {
     co_await send_events(services, scope, last_id, std::move(write));

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "base/text.hpp"
+#include "http/event_stream.hpp"
 #include "server/log_reader.hpp"
 #include "server/replies.hpp"
 
@@ -112,9 +113,11 @@ Task<Reply> read_log(Services& services, Call call) {
   if (call.request.header("Accept").contains("text/event-stream")) {
     response.headers["Content-Type"] = "text/event-stream";
     response.stream = log_as_events(services, run->id, after, follow);
+    if (follow) response.farewell = http::kComeBackSoon;
   } else {
     response.headers["Content-Type"] = "text/plain; charset=utf-8";
     response.stream = log_as_text(services, run->id, after, follow);
+    if (follow) response.farewell = "";
   }
   co_return response;
 }

@@ -337,6 +337,11 @@ void AttemptProcesses::start_tofu() {
   world_.after(2ms, tofu_, [this] { tofu_->spawn(apply()); });
 }
 
+void AttemptProcesses::terminate() {
+  world_.after(kSignal, runner_,
+               [this] { course_.stop(runner::StopCause::kTerminated, runner_clock_.boot_now()); });
+}
+
 void AttemptProcesses::interrupt() {
   if (interrupted_) return;  // the trampoline passes on one
   interrupted_ = true;

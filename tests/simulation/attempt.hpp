@@ -67,6 +67,7 @@ class AttemptProcesses {
   void stop_all();
   void go_on_all();
   void kill_guard();
+  void terminate();  // SIGTERM for the guard, which passes it on
 
  private:
   // The guard.

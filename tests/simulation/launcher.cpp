@@ -30,6 +30,7 @@ class SimulatedWatch final : public execution::GuardWatch {
   SimulatedWatch& operator=(const SimulatedWatch&) = delete;
 
   bool exited() override { return !attempt_.guard().alive(); }
+  void terminate() override { attempt_.terminate(); }
 
  private:
   AttemptProcesses& attempt_;

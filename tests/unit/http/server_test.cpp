@@ -290,7 +290,7 @@ TEST(Server, SaysWhyItCannotListen) {
   EXPECT_NE(taken.error().message.find(std::to_string(*port)), std::string::npos);
 }
 
-TEST(Server, DrainAnswersWhatIsInFlightAndEndsStreams) {
+TEST(Server, DrainAnswersWhatIsInFlightAndEndsStreamsWithoutAnEnd) {
   TempDirectory directory;
   const std::filesystem::path path = directory / "s.sock";
   boost::asio::io_context loop;
@@ -301,13 +301,21 @@ TEST(Server, DrainAnswersWhatIsInFlightAndEndsStreams) {
   Server server(loop.get_executor(), [&](Request request) -> Task<Response> {
     ++in_handler;
     Response response = text_response(200, "answered");
-    if (request.target == "/stream") {
+    if (request.target == "/finite") {
+      response.stream = [&](WriteChunk write) -> Task<> {
+        co_await write("one ");
+        co_await go.wait();
+        co_await write("two");
+      };
+    } else if (request.target != "/slow") {
+      if (request.target == "/events") response.farewell = "goodbye";
+      if (request.target == "/text") response.farewell = "";
       response.stream = [&](WriteChunk write) -> Task<> {
         struct AtEnd {
           int& count;
           ~AtEnd() { ++count; }
         } at_end{streams_ended};
-        while (co_await write("tick\n")) co_await clock.sleep_for(1h);
+        while (co_await write("tick ")) co_await clock.sleep_for(1h);
       };
     } else {
       co_await go.wait();
@@ -315,37 +323,99 @@ TEST(Server, DrainAnswersWhatIsInFlightAndEndsStreams) {
     co_return response;
   });
   ASSERT_TRUE(server.listen_unix(path, 0600));
-  const Endpoint endpoint = Endpoint::unix_socket(path);
-  Client slow(loop.get_executor(), endpoint);
-  Client streaming(loop.get_executor(), endpoint);
-  std::string streamed;
-  std::optional<Result<Response>> slow_answer, stream_answer;
-  boost::asio::co_spawn(
-      loop, [&]() -> Task<> { slow_answer = co_await slow.send({.target = "/slow"}, 20s); },
-      boost::asio::detached);
-  boost::asio::co_spawn(
-      loop,
-      [&]() -> Task<> {
-        stream_answer = co_await streaming.stream({.target = "/stream"}, 20s, [&](auto piece) {
-          streamed += piece;
-          return true;
-        });
-      },
-      boost::asio::detached);
+  const std::vector<std::string> targets = {"/slow", "/finite", "/events", "/text"};
+  struct Asked {
+    explicit Asked(boost::asio::io_context& loop, const std::filesystem::path& at)
+        : client(loop.get_executor(), Endpoint::unix_socket(at)) {}
+    Client client;
+    std::string text;
+    std::optional<Result<Response>> answer;
+  };
+  std::map<std::string, std::unique_ptr<Asked>> asked;
+  for (const std::string& target : targets) {
+    asked[target] = std::make_unique<Asked>(loop, path);
+    boost::asio::co_spawn(
+        loop,
+        [](Asked& ask, std::string at) -> Task<> {
+          ask.answer = co_await ask.client.stream({.target = at}, 20s, [&](auto piece) {
+            ask.text += piece;
+            return true;
+          });
+        }(*asked[target], target),
+        boost::asio::detached);
+  }
   const bool done = run(loop, [&]() -> Task<bool> {
-    while (in_handler < 2 || streamed.empty()) co_await clock.sleep_for(1ms);
+    while (in_handler < 4 || asked["/finite"]->text.empty() || asked["/events"]->text.empty() ||
+           asked["/text"]->text.empty()) {
+      co_await clock.sleep_for(1ms);
+    }
     boost::asio::post(loop, [&] { go.notify(); });
     co_await server.drain();
-    while (!slow_answer || !stream_answer) co_await clock.sleep_for(1ms);
+    for (const auto& [target, ask] : asked) {
+      while (!ask->answer) co_await clock.sleep_for(1ms);
+    }
     co_return true;
   }());
   ASSERT_TRUE(done);
-  ASSERT_TRUE(*slow_answer) << slow_answer->error().message;
-  EXPECT_EQ((*slow_answer)->body, "answered");
-  EXPECT_EQ(streams_ended, 1);
-  ASSERT_FALSE(*stream_answer);
-  EXPECT_EQ(stream_answer->error().kind, ErrorKind::kAmbiguous);
+  EXPECT_TRUE(*asked["/slow"]->answer);
+  EXPECT_EQ(asked["/slow"]->text, "answered");
+  EXPECT_TRUE(*asked["/finite"]->answer);
+  EXPECT_EQ(asked["/finite"]->text, "one two");
+  EXPECT_TRUE(*asked["/events"]->answer);
+  EXPECT_EQ(asked["/events"]->text, "tick goodbye");
+  ASSERT_FALSE(*asked["/text"]->answer);
+  EXPECT_EQ(asked["/text"]->answer->error().kind, ErrorKind::kAmbiguous);
+  EXPECT_EQ(streams_ended, 2);
   EXPECT_FALSE(RawConnection(path).connected());
+}
+
+TEST(Server, DrainAnswersWhoHasJustConnectedAndCutsOffWhoIsIdle) {
+  TempDirectory directory;
+  const std::filesystem::path path = directory / "s.sock";
+  boost::asio::io_context loop;
+  SystemClock clock(loop.get_executor());
+  int answered = 0;
+  Server server(loop.get_executor(), [&](Request) -> Task<Response> {
+    ++answered;
+    co_return text_response(200, "x");
+  });
+  ASSERT_TRUE(server.listen_unix(path, 0600));
+  const std::string request = "GET / HTTP/1.1\r\nHost: x\r\n\r\n";
+  RawConnection idle(path);
+  idle.send(request);
+  run(loop, [&]() -> Task<bool> {
+    while (answered < 1) co_await clock.sleep_for(1ms);
+    co_return true;
+  }());
+  // The server's loop stands still meanwhile: the kernel alone has accepted these two.
+  RawConnection asks(path), says_nothing(path);
+  asks.send(request);
+  run(loop, [&]() -> Task<bool> {
+    co_await server.drain();
+    co_return true;
+  }());
+  EXPECT_EQ(answered, 2);
+  EXPECT_NE(asks.receive().find("Connection: close"), std::string::npos);
+  EXPECT_EQ(says_nothing.receive(), "");
+  EXPECT_TRUE(idle.receive().ends_with("\r\n\r\nx")) << "one answer, and then the end";
+}
+
+TEST(Server, SaysThatItKeepsNoConnectionAnyMore) {
+  TempDirectory directory;
+  const std::filesystem::path path = directory / "s.sock";
+  boost::asio::io_context loop;
+  Server server(loop.get_executor(),
+                [](Request) -> Task<Response> { co_return text_response(200, "x"); });
+  ASSERT_TRUE(server.listen_unix(path, 0600));
+  Client client(loop.get_executor(), Endpoint::unix_socket(path));
+  const auto before = run(loop, client.send({}, 20s));
+  server.end_keep_alive();
+  const auto last = run(loop, client.send({}, 20s));
+  const auto anew = run(loop, client.send({}, 20s));
+  ASSERT_TRUE(before && last && anew);
+  EXPECT_EQ(before->headers.at("Connection"), "keep-alive");
+  EXPECT_EQ(last->headers.at("Connection"), "close");
+  EXPECT_EQ(anew->headers.at("Connection"), "close");
 }
 
 TEST(Server, WaitsWithAcceptingWhenItHasAllTheConnectionsItMayHave) {
