@@ -76,27 +76,37 @@ std::filesystem::path own_directory() {
 
 }  // namespace
 
-Daemon::Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink,
-               ReleaseToken release_token)
-    : settings_(std::move(settings)),
-      environment_(std::move(environment)),
+RetentionPolicy retention_of(const Settings& settings) {
+  return {.runs = settings.retention.runs,
+          .state_versions = settings.retention.state_versions,
+          .least_state_versions = settings.retention.least_state_versions};
+}
+
+server::AccessLimits access_limits(const Settings& settings) {
+  return {.caller_per_second = static_cast<double>(settings.api.caller_rate),
+          .total_per_second = static_cast<double>(settings.api.total_rate)};
+}
+
+Daemon::Daemon(Start start)
+    : settings_(std::move(start.loaded.settings)),
+      origins_(std::move(start.loaded.origins)),
+      read_settings_(std::move(start.read_settings)),
+      environment_(std::move(start.environment)),
+      log_threshold_(std::move(start.log_threshold)),
       clock_(loop_.get_executor()),
-      log_(Logger(std::move(sink), clock_, "daemon")
+      log_(Logger(std::move(start.sink), clock_, "daemon")
                .with({{"instance", settings_.instance_id.value}})),
       offload_(kOffloadThreads),
       incarnation_(random_.incarnation()),
       started_at_(clock_.now()),
-      release_token_(std::move(release_token)),
+      release_token_(std::move(start.release_token)),
       deciding_(loop_.get_executor(), log_),
       background_(loop_.get_executor(), log_),
       stop_(loop_.get_executor()),
       rescan_(loop_.get_executor()) {}
 
-Result<std::unique_ptr<Daemon>> Daemon::open(Settings settings, Environment environment,
-                                             std::shared_ptr<LogSink> sink,
-                                             ReleaseToken release_token) {
-  std::unique_ptr<Daemon> daemon(new Daemon(std::move(settings), std::move(environment),
-                                            std::move(sink), std::move(release_token)));
+Result<std::unique_ptr<Daemon>> Daemon::open(Start start) {
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(start)));
   if (auto made = daemon->open_election(); !made) return std::unexpected(made.error());
   const bool is_embedded = daemon->settings_.database.host.empty();
   if (auto opened = is_embedded ? daemon->open_embedded() : daemon->open_shared(); !opened) {
@@ -228,11 +238,7 @@ void Daemon::build() {
       loop, clock_, random_, *store_,
       [this] { return membership_->clock_agrees() ? leadership_->fence() : std::nullopt; },
       read_spec, log_.named("scheduler"),
-      SchedulerSettings{
-          .default_zone = *zone_,
-          .retention = {.runs = settings_.retention.runs,
-                        .state_versions = settings_.retention.state_versions,
-                        .least_state_versions = settings_.retention.least_state_versions}});
+      SchedulerSettings{.default_zone = *zone_, .retention = retention_of(settings_)});
   leadership_->on_change([this] { scheduler_->wake(); });
 
   workspace_log_ =
@@ -306,8 +312,7 @@ void Daemon::build_api() {
       .version = cli::version(),
       .instance = settings_.instance_id,
       .access = server::system_access_policy((settings_.state_dir / "provisioner.sock").string()),
-      .limits = {.caller_per_second = static_cast<double>(settings_.api.caller_rate),
-                 .total_per_second = static_cast<double>(settings_.api.total_rate)},
+      .limits = access_limits(settings_),
       .read_spec = read_spec,
       .default_zone = *zone_,
       .leader =
@@ -438,8 +443,7 @@ Task<> Daemon::live() {
     signals.async_wait([&](boost::system::error_code error, int number) {
       if (error) return;
       if (number == SIGHUP) {
-        rescan_.notify();
-        renew_certificate();
+        reload();
       } else {
         ++stop_requests_;
         stop_.notify();

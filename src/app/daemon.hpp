@@ -34,15 +34,26 @@
 
 namespace provisioner {
 
+// What the settings mean for the rooms.
+RetentionPolicy retention_of(const Settings& settings);
+server::AccessLimits access_limits(const Settings& settings);
+
 // The parts are members in the order in which they are built; they are destroyed in the opposite
 // order, after the loop has stopped.
 class Daemon {
  public:
-  // `environment` is the process's as it was started. Takes the state directory, and opens the
-  // store in it when it is the embedded one (the errors of open_sqlite_store).
-  static Result<std::unique_ptr<Daemon>> open(Settings settings, Environment environment,
-                                              std::shared_ptr<LogSink> sink,
-                                              ReleaseToken release_token);
+  struct Start {
+    LoadedSettings loaded;
+    // Reads the settings again, from the same sources.
+    std::function<Result<LoadedSettings>()> read_settings;
+    Environment environment;  // the process's as it was started
+    std::shared_ptr<LogSink> sink;
+    LogThreshold log_threshold;
+    ReleaseToken release_token;
+  };
+  // Takes the state directory, and opens the store in it when it is the embedded one (the errors of
+  // open_sqlite_store).
+  static Result<std::unique_ptr<Daemon>> open(Start start);
 
   // Serves until SIGTERM or SIGINT (shutdown.cpp); each further one shortens the end. A store that
   // cannot be reached is waited for: this instance answers, and is not ready. The error says why it
@@ -51,8 +62,7 @@ class Daemon {
   Status run();
 
  private:
-  Daemon(Settings settings, Environment environment, std::shared_ptr<LogSink> sink,
-         ReleaseToken release_token);
+  explicit Daemon(Start start);
 
   Status open_election();
   Status open_embedded();
@@ -66,6 +76,8 @@ class Daemon {
   Status listen();
   Result<std::shared_ptr<const http::TlsContext>> read_certificate();
   void renew_certificate();
+  void reload();
+  void reload_settings();
   Task<> live();
   Task<> begin();
   Task<> end();
@@ -81,7 +93,10 @@ class Daemon {
   std::string not_ready() const;
 
   Settings settings_;
+  std::vector<SettingOrigin> origins_;  // of settings_
+  std::function<Result<LoadedSettings>()> read_settings_;
   Environment environment_;
+  LogThreshold log_threshold_;
   boost::asio::io_context loop_{1};
   SystemClock clock_;
   SystemRandom random_;

@@ -27,6 +27,11 @@ LogFormat format_of(const Settings& settings) {
   return settings.log.format == "json" ? LogFormat::kJson : LogFormat::kAuto;
 }
 
+LogThreshold threshold_of(const Settings& settings) {
+  return std::make_shared<std::atomic<LogLevel>>(
+      parse_log_level(settings.log.level).value_or(LogLevel::kInfo));
+}
+
 Status make_directory(const std::filesystem::path& directory, std::filesystem::perms mode) {
   std::error_code error;
   if (std::filesystem::is_directory(directory, error)) return {};
@@ -53,7 +58,8 @@ Status make_directories(const Settings& settings) {
 
 int run_daemon(std::map<std::string, std::string> flags, int token_pipe) {
   const Environment environment = process_environment();
-  auto loaded = load_settings(process_setting_sources(std::move(flags)));
+  const SettingSources sources = process_setting_sources(std::move(flags));
+  auto loaded = load_settings(sources);
   if (!loaded) return cli::report(loaded.error());
   remove_own_credentials();
   harden_process();
@@ -63,14 +69,18 @@ int run_daemon(std::map<std::string, std::string> flags, int token_pipe) {
     return cli::kFailed;
   }
 
-  const auto level = parse_log_level(loaded->settings.log.level).value_or(LogLevel::kInfo);
-  std::shared_ptr<LogSink> sink = standard_error_sink(format_of(loaded->settings), level);
+  const auto threshold = threshold_of(loaded->settings);
+  std::shared_ptr<LogSink> sink = standard_error_sink(format_of(loaded->settings), threshold);
   boost::asio::io_context unused_loop;
   const SystemClock clock(unused_loop.get_executor());
   for (const auto& warning : loaded->warnings) Logger(sink, clock, "config").warning(warning);
   const auto state_dir = loaded->settings.state_dir;
-  auto daemon =
-      Daemon::open(loaded->settings, environment, sink, ReleaseToken(state_dir, token_pipe));
+  auto daemon = Daemon::open({.loaded = *std::move(loaded),
+                              .read_settings = [sources] { return load_settings(sources); },
+                              .environment = environment,
+                              .sink = sink,
+                              .log_threshold = threshold,
+                              .release_token = ReleaseToken(state_dir, token_pipe)});
   if (!daemon) return cli::report(daemon.error());
   if (auto served = (*daemon)->run(); !served) return cli::report(served.error());
   return cli::kDone;
@@ -105,14 +115,14 @@ int serve(std::map<std::string, std::string> flags) {
   if (!loaded->settings.supervise) return run_daemon(std::move(flags), -1);
 
   const Settings& settings = loaded->settings;
-  const auto level = parse_log_level(settings.log.level).value_or(LogLevel::kInfo);
   return supervise({.serve = [&](int token_pipe) { return run_daemon(flags, token_pipe); },
                     .release = [&](const std::string& token) { return release(settings, token); },
                     .report =
                         [&](const std::string& what) {
                           boost::asio::io_context loop;
                           const SystemClock clock(loop.get_executor());
-                          Logger(standard_error_sink(format_of(settings), level), clock, "parent")
+                          Logger(standard_error_sink(format_of(settings), threshold_of(settings)),
+                                 clock, "parent")
                               .with({{"instance", settings.instance_id.value}})
                               .warning(what);
                         }});

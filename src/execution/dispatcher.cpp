@@ -80,6 +80,11 @@ void Dispatcher::set_claiming(bool claiming) {
   wake_.notify();
 }
 
+void Dispatcher::set_capacity(std::int64_t capacity) {
+  settings_.capacity = capacity;
+  wake_.notify();
+}
+
 Task<> Dispatcher::claim_loop() {
   while (true) {
     while (claiming_ && active() < static_cast<std::size_t>(settings_.capacity)) {

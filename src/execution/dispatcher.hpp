@@ -59,6 +59,9 @@ class Dispatcher {
   // completed.
   void set_claiming(bool claiming);
 
+  // More or fewer attempts at a time from now on; what runs is left alone.
+  void set_capacity(std::int64_t capacity);
+
   // Interrupts what runs here, once: tofu stops in good order, and the runs are resumed, elsewhere
   // when nothing is claimed here any more.
   void interrupt_all() { supervisor_.terminate_all(); }

@@ -57,6 +57,9 @@ class Scheduler {
   Task<> run();
   void stop();
 
+  // From the next pruning on.
+  void set_retention(RetentionPolicy retention) { settings_.retention = retention; }
+
   // The answer of `fence` may have changed: look again.
   void wake() { wake_.notify(); }
 

@@ -51,6 +51,8 @@ Task<http::Response> Api::handle(http::Request request) {
       .status = 500, .code = "internal_error", .detail = "a bug of the daemon; its log says more"});
 }
 
+void Api::set_limits(const AccessLimits& limits) { state_->gate.set_limits(limits); }
+
 Task<http::Response> Api::State::answer(http::Request request) {
   if (request.target.starts_with(kRunnerPrefix) && request.peer && parts.runner_api) {
     co_return co_await parts.runner_api(std::move(request));

@@ -61,6 +61,8 @@ class Api {
   // For http::Server. Does not throw.
   Task<http::Response> handle(http::Request request);
 
+  void set_limits(const AccessLimits& limits);
+
  private:
   struct State;
   std::unique_ptr<State> state_;

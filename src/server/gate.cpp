@@ -28,6 +28,12 @@ Gate::Gate(Store& store, Clock& clock, AccessPolicy policy, AccessLimits limits)
       total_(rate(limits.total_per_second)),
       refused_({1, limits.refused_burst}) {}
 
+void Gate::set_limits(const AccessLimits& limits) {
+  callers_ = RateLimit(rate(limits.caller_per_second));
+  total_ = RateLimit(rate(limits.total_per_second));
+  refused_ = RateLimit({1, limits.refused_burst});
+}
+
 Task<std::expected<Caller, Gate::Refusal>> Gate::admit(const http::Request& request) {
   if (request.peer) {
     auto caller = identify(request, policy_);

@@ -28,6 +28,9 @@ class Gate {
  public:
   Gate(Store& store, Clock& clock, AccessPolicy policy, AccessLimits limits);
 
+  // From now on; who had used up its share begins anew.
+  void set_limits(const AccessLimits& limits);
+
   struct Refusal {
     Problem problem;
     std::string actor;

@@ -28,10 +28,10 @@ int priority_of(LogLevel level) {
 
 class Journal final : public LogSink {
  public:
-  explicit Journal(LogLevel least) : least_(least) {}
+  explicit Journal(LogThreshold least) : least_(std::move(least)) {}
 
   void write(const LogEvent& event) override {
-    if (event.level < least_) return;
+    if (event.level < *least_) return;
     std::vector<std::string> lines = {
         fmt::format("MESSAGE={}", event.message),
         fmt::format("PRIORITY={}", priority_of(event.level)),
@@ -50,7 +50,7 @@ class Journal final : public LogSink {
   }
 
  private:
-  LogLevel least_;
+  LogThreshold least_;
 };
 
 }  // namespace
@@ -63,6 +63,8 @@ bool journal_is_standard_error() {
   return fmt::format("{}:{}", file.st_dev, file.st_ino) == stream;
 }
 
-std::unique_ptr<LogSink> journal_sink(LogLevel least) { return std::make_unique<Journal>(least); }
+std::unique_ptr<LogSink> journal_sink(LogThreshold least) {
+  return std::make_unique<Journal>(std::move(least));
+}
 
 }  // namespace provisioner

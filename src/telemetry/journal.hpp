@@ -11,6 +11,6 @@ namespace provisioner {
 bool journal_is_standard_error();
 
 // Field names become upper case with a PROVISIONER_ prefix: workspace -> PROVISIONER_WORKSPACE.
-std::unique_ptr<LogSink> journal_sink(LogLevel least);
+std::unique_ptr<LogSink> journal_sink(LogThreshold least);
 
 }  // namespace provisioner

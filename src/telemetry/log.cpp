@@ -28,11 +28,11 @@ std::string_view colour_of(LogLevel level) {
 
 class StandardError final : public LogSink {
  public:
-  StandardError(bool json, bool colour, LogLevel least)
-      : json_(json), colour_(colour), least_(least) {}
+  StandardError(bool json, bool colour, LogThreshold least)
+      : json_(json), colour_(colour), least_(std::move(least)) {}
 
   void write(const LogEvent& event) override {
-    if (event.level < least_) return;
+    if (event.level < *least_) return;
     const std::string line = (json_ ? render_json(event) : render_text(event, colour_)) + '\n';
     const std::scoped_lock whole_lines(mutex_);
     std::string_view rest = line;
@@ -47,7 +47,7 @@ class StandardError final : public LogSink {
  private:
   bool json_;
   bool colour_;
-  LogLevel least_;
+  LogThreshold least_;
   std::mutex mutex_;
 };
 
@@ -72,12 +72,13 @@ Result<LogLevel> parse_log_level(std::string_view text) {
               fmt::format("\"{}\" is not a log level: use debug, info, warning or error", text));
 }
 
-std::unique_ptr<LogSink> standard_error_sink(LogFormat format, LogLevel least) {
+std::unique_ptr<LogSink> standard_error_sink(LogFormat format, LogThreshold least) {
   const bool terminal = isatty(STDERR_FILENO) == 1;
-  if (format == LogFormat::kAuto && journal_is_standard_error()) return journal_sink(least);
+  if (format == LogFormat::kAuto && journal_is_standard_error())
+    return journal_sink(std::move(least));
   const bool json = format == LogFormat::kJson || (format == LogFormat::kAuto && !terminal);
   const bool colour = terminal && getenv("NO_COLOR") == nullptr;
-  return std::make_unique<StandardError>(json, colour, least);
+  return std::make_unique<StandardError>(json, colour, std::move(least));
 }
 
 std::string render_json(const LogEvent& event) {

@@ -1,6 +1,7 @@
 // Structured logging: one line an event, for people (text) or programs (JSON, journald fields).
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -28,6 +29,9 @@ struct LogEvent {
   LogFields fields;
 };
 
+// The least level that is written, which may change at any time. Thread-safe.
+using LogThreshold = std::shared_ptr<std::atomic<LogLevel>>;
+
 // Where lines go. Thread-safe; a line is written whole or not at all, and never blocks for long.
 class LogSink {
  public:
@@ -41,7 +45,7 @@ enum class LogFormat {
   kJson
 };  // auto: text on a terminal, journald there, else JSON
 
-std::unique_ptr<LogSink> standard_error_sink(LogFormat format, LogLevel least);
+std::unique_ptr<LogSink> standard_error_sink(LogFormat format, LogThreshold least);
 
 std::string render_json(const LogEvent& event);  // one line without its end
 std::string render_text(const LogEvent& event, bool colour);
