@@ -29,8 +29,6 @@ namespace {
 constexpr std::size_t kOffloadThreads = 4;
 constexpr Duration kFirstRetry = std::chrono::milliseconds(200);  // of a store out of reach
 constexpr Duration kLastRetry = std::chrono::seconds(5);
-constexpr Duration kLookAtElection = std::chrono::seconds(5);
-constexpr Duration kLookAtElectionSoon = std::chrono::seconds(1);  // while it does not answer
 // Whatever a laptop is called today, an embedded store has one set of folders.
 const InstanceId kEmbeddedReporter("embedded");
 constexpr Duration kExpiryNotice = std::chrono::hours(24 * 14);
@@ -68,12 +66,6 @@ std::string home_of(const Settings& settings) {
   return fmt::format("{}:{}", machine, settings.state_dir.string());
 }
 
-std::filesystem::path own_directory() {
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  return error ? std::filesystem::path("/usr/bin") : self.parent_path();
-}
-
 }  // namespace
 
 RetentionPolicy retention_of(const Settings& settings) {
@@ -100,6 +92,7 @@ Daemon::Daemon(Start start)
       incarnation_(random_.incarnation()),
       started_at_(clock_.now()),
       release_token_(std::move(start.release_token)),
+      health_(clock_),
       deciding_(loop_.get_executor(), log_),
       background_(loop_.get_executor(), log_),
       stop_(loop_.get_executor()),
@@ -331,6 +324,7 @@ void Daemon::build_api() {
             const std::string reason = not_ready();
             return server::Readiness{.ready = reason.empty(), .reason = reason};
           },
+      .health = [this] { return health_.checks(); },
       .config_problems = [this] { return publisher_->problems(); },
       .reload = [this] { return publisher_->publish_all(); },
       .runner_api =
@@ -378,7 +372,7 @@ Task<http::Response> Daemon::answer(http::Request request) {
   co_return server::answer_not_ready(request,
                                      {.version = cli::version(),
                                       .instance = settings_.instance_id,
-                                      .leads = false,
+                                      .now = clock_.now(),
                                       .readiness = {.ready = false, .reason = waiting_for_}});
 }
 
@@ -412,17 +406,6 @@ void Daemon::renew_certificate() {
   }
   network_->renew_tls(std::move(*tls));
   log_.info("certificate read again", {{"file", settings_.tls.cert.string()}});
-}
-
-std::string Daemon::not_ready() const {
-  if (!refusal_.empty()) return refusal_;
-  // Settings that name the wrong servers show as an instance that never becomes ready. Servers that
-  // have answered may go away: a stand-by serves without them.
-  if (!election_answered_) {
-    return fmt::format("{} did not answer since the start: {}", election_->describe(),
-                       election_problem_);
-  }
-  return stop_requests_ > 0 ? "the daemon is stopping" : "";
 }
 
 Status Daemon::run() {
@@ -477,16 +460,6 @@ Task<> Daemon::feed_watchdog(Duration interval) {
   }
 }
 
-// For people and load balancers: who leads is decided without it.
-Task<> Daemon::watch_election() {
-  while (true) {
-    const auto seen = co_await election_->observe();
-    election_problem_ = seen ? "" : seen.error().message;
-    if (seen) election_answered_ = true;
-    co_await clock_.sleep_for(seen ? kLookAtElection : kLookAtElectionSoon);
-  }
-}
-
 // A person drains this instance, or its clock or its id is not what it should be.
 void Daemon::heed_membership() {
   const bool id_lost = !membership_->id_lost().empty();
@@ -505,7 +478,7 @@ void Daemon::heed_membership() {
 Task<> Daemon::begin() {
   log_.info("prepared", {{"store", store_->describe()}, {"timezone", std::string(zone_->name())}});
   background_.start("membership", membership_->run());
-  background_.start("watch of the election", watch_election());
+  watch_health();
   heed_membership();
   if (!refusal_.empty()) {
     log_.error(refusal_);

@@ -28,6 +28,7 @@
 #include "runtime/random.hpp"
 #include "scheduler/loop.hpp"
 #include "server/api.hpp"
+#include "server/health.hpp"
 #include "store/postgres_settings.hpp"
 #include "store/store.hpp"
 #include "telemetry/log.hpp"
@@ -88,7 +89,10 @@ class Daemon {
   void heed_membership();
   Task<http::Response> answer(http::Request request);
   Task<> publish_folders();
-  Task<> watch_election();
+  void watch_health();
+  Task<Status> ask_election();
+  Task<Status> look_at_disk();
+  Task<Status> look_for_programs();
   Task<> feed_watchdog(Duration interval);
   std::string not_ready() const;
 
@@ -114,6 +118,7 @@ class Daemon {
   std::unique_ptr<Membership> membership_;
   ReleaseToken release_token_;
   std::unique_ptr<Election> election_;
+  server::HealthWatch health_;
   std::string election_problem_ = "it was not asked yet";  // "" = it answered when asked last
   bool election_answered_ = false;                         // once
   std::unique_ptr<LeadershipLoop> leadership_;

@@ -27,6 +27,12 @@ void remove_own_credentials() {
   }
 }
 
+std::filesystem::path own_directory() {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  return error ? std::filesystem::path("/usr/bin") : self.parent_path();
+}
+
 void notify_systemd(const std::string& state) {
   // 0 says that no systemd listens; an error has nobody to be told to.
   (void)sd_notify(0, state.c_str());

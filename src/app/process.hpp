@@ -1,6 +1,7 @@
 // What the daemon makes of its own process.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 
@@ -16,6 +17,9 @@ void harden_process();
 // Takes the credentials of stores and elections out of this process's environment. Who needs them
 // has read them before.
 void remove_own_credentials();
+
+// Where this program stands, and with it those that it starts.
+std::filesystem::path own_directory();
 
 // Tells systemd (sd_notify(3)): "READY=1", "STOPPING=1", "STATUS=...". Nothing without systemd.
 void notify_systemd(const std::string& state);

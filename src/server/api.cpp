@@ -66,8 +66,10 @@ Task<http::Response> Api::State::answer(http::Request request) {
 ProbeView Api::State::probe_view() const {
   return {.version = parts.version,
           .instance = parts.instance,
+          .now = now(),
           .leads = parts.leader().leads,
-          .readiness = parts.readiness()};
+          .readiness = parts.readiness(),
+          .checks = parts.health()};
 }
 
 Task<http::Response> Api::State::call(http::Request request) {

@@ -48,6 +48,7 @@ class Api {
     // Why the election does not answer this instance; "" = it did when it was asked last.
     std::function<std::string()> election_problem;
     std::function<Readiness()> readiness;
+    std::function<std::vector<HealthCheck>()> health;  // of what this instance depends on
     // What is wrong with which folder at present, as sentences.
     std::function<std::map<std::string, std::string>()> config_problems;
     std::function<Task<Status>()> reload;  // reads the configuration's folders again

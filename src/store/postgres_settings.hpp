@@ -24,7 +24,7 @@ struct PostgresSettings {
   std::string instance;                      // part of what the server sees as application_name
   std::string sslrootcert, sslcert, sslkey;  // files, "" = libpq's default
 
-  std::int64_t max_connections = 10;  // of this instance, without the one that listens
+  std::int64_t max_connections = 10;  // of this instance, beside two of its own
   std::int64_t max_idle_conns = 4;
   Duration conn_max_lifetime = std::chrono::minutes(30);
 

@@ -251,6 +251,12 @@ Task<Result<StateVersion>> SimulatedStore::write_state(StateSlot slot,
 }
 
 // The database's machine has a clock of its own, and a right one.
+Task<Status> SimulatedStore::ping() {
+  const auto answered = co_await clock();
+  if (!answered) co_return std::unexpected(answered.error());
+  co_return Status();
+}
+
 Task<Result<Instant>> SimulatedStore::clock() {
   return ask<Instant>(
       "clock", ErrorKind::kUnavailable,

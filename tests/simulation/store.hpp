@@ -77,6 +77,7 @@ class SimulatedStore final : public Store {
   Task<Result<provisioner::Instance>> enter_instance(provisioner::Instance instance) override;
   Task<Result<provisioner::Instance>> beat_instance(provisioner::Instance instance) override;
   Task<Result<provisioner::Instance>> set_draining(InstanceId id, bool draining) override;
+  Task<Status> ping() override;
   Task<Result<Instant>> clock() override;
   Task<Result<std::vector<provisioner::Instance>>> instances() override;
   Task<Result<std::string>> setting_or_insert(std::string key, std::string value) override;

@@ -3,6 +3,7 @@
 #include <array>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <functional>
 #include <utility>
@@ -34,6 +35,7 @@ struct Relay::State : std::enable_shared_from_this<State> {
   tcp::acceptor acceptor;
   std::uint16_t server_port;
   bool is_cut = false;
+  std::chrono::milliseconds answers_late{0};
   std::vector<std::function<void()>> waiting;
 };
 
@@ -62,8 +64,17 @@ struct Relay::Line : std::enable_shared_from_this<Line> {
   void read(Way& way) {
     way.from.async_read_some(boost::asio::buffer(way.bytes), [self = shared_from_this(), &way](
                                                                  Code error, std::size_t size) {
-      self->relay->pass([self, &way, error, size] { self->write(way, error, size); });
+      self->later(way, [self, &way, error, size] {
+        self->relay->pass([self, &way, error, size] { self->write(way, error, size); });
+      });
     });
+  }
+
+  void later(const Way& way, std::function<void()> what) {
+    if (&way == &up || relay->answers_late.count() == 0) return what();
+    const auto timer = std::make_shared<boost::asio::steady_timer>(relay->loop);
+    timer->expires_after(relay->answers_late);
+    timer->async_wait([timer, what = std::move(what)](Code) { what(); });
   }
 
   void write(Way& way, Code error, std::size_t size) {
@@ -111,6 +122,10 @@ Relay::~Relay() {
 
 void Relay::cut() {
   boost::asio::post(state_->loop, [state = state_] { state->is_cut = true; });
+}
+
+void Relay::delay_answers(std::chrono::milliseconds by) {
+  boost::asio::post(state_->loop, [state = state_, by] { state->answers_late = by; });
 }
 
 void Relay::heal() {

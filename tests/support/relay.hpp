@@ -1,7 +1,8 @@
-// A network that can be cut: between clients and a server of 127.0.0.1.
+// A network that can be cut, and slow: between clients and a server of 127.0.0.1.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 
@@ -21,6 +22,8 @@ class Relay {
   std::uint16_t port() const { return port_; }
   void cut();
   void heal();
+  // From now on what the server says arrives that much later.
+  void delay_answers(std::chrono::milliseconds by);
 
  private:
   struct State;

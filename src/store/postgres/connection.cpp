@@ -22,8 +22,8 @@ namespace {
 using Descriptor = boost::asio::posix::stream_descriptor;
 
 // What every session promises itself. A transaction that waits for us for a second ends: its owner
-// is stopped or gone, and others wait for its locks. Statements are planned once: each finds its rows
-// by an index whatever its parameters are, and planning costs more than most of them.
+// is stopped or gone, and others wait for its locks. Statements are planned once: each finds its
+// rows by an index whatever its parameters are, and planning costs more than most of them.
 constexpr const char* kSessionOptions =
     "-c timezone=UTC -c synchronous_commit=on -c idle_in_transaction_session_timeout=1s "
     "-c client_min_messages=warning -c default_transaction_isolation=read\\ committed "

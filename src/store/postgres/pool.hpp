@@ -14,10 +14,10 @@
 
 namespace provisioner::postgres {
 
-// At most settings.max_connections at a time; those that wait are served in order. When one is given
-// back it is closed if it is older than conn_max_lifetime, and with it those above max_idle_conns that
-// nobody wanted for half a minute (at once if that is 0). Loop only; shared by the calls in progress,
-// so it may outlive the store.
+// At most settings.max_connections at a time; those that wait are served in order. When one is
+// given back it is closed if it is older than conn_max_lifetime, and with it those above
+// max_idle_conns that nobody wanted for half a minute (at once if that is 0). Loop only; shared by
+// the calls in progress, so it may outlive the store.
 class Pool : public std::enable_shared_from_this<Pool> {
  public:
   // Gives its connection back, unless it is broken or in a transaction.

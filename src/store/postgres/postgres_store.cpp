@@ -8,6 +8,7 @@
 #include "store/postgres/attempts.hpp"
 #include "store/postgres/calls.hpp"
 #include "store/postgres/leadership.hpp"
+#include "store/postgres/ping.hpp"
 #include "store/postgres/plans.hpp"
 #include "store/postgres/records.hpp"
 #include "store/postgres/retention.hpp"
@@ -29,7 +30,9 @@ constexpr Duration kPruningDeadline = std::chrono::minutes(5);
 class PostgresStore final : public Store {
  public:
   PostgresStore(std::shared_ptr<postgres::Pool> pool, std::int64_t schema)
-      : calls_{pool, std::make_shared<postgres::Notifications>(pool)}, schema_(schema) {}
+      : calls_{pool, std::make_shared<postgres::Notifications>(pool)},
+        ping_(pool),
+        schema_(schema) {}
 
   ~PostgresStore() override { calls_.pool->close(); }
 
@@ -65,6 +68,7 @@ class PostgresStore final : public Store {
   Task<Result<Instance>> set_draining(InstanceId id, bool draining) override {
     return call<Instance>([=](auto& tx) { return postgres::set_draining(tx, id, draining); });
   }
+  Task<Status> ping() override { return ping_.ask(); }
   Task<Result<Instant>> clock() override {
     return call<Instant>([](auto& tx) { return postgres::clock(tx); });
   }
@@ -283,6 +287,7 @@ class PostgresStore final : public Store {
   }
 
   postgres::Calls calls_;
+  postgres::Ping ping_;
   std::int64_t schema_;
 };
 

@@ -90,6 +90,11 @@ class SqliteStore final : public Store {
     return call<std::string>([=](auto& tx) { return sqlite::setting_or_insert(tx, key, value); });
   }
 
+  Task<Status> ping() override {
+    const auto answered = co_await call<Instant>([](auto& tx) { return sqlite::clock(tx); });
+    if (!answered) co_return std::unexpected(answered.error());
+    co_return Status();
+  }
   Task<Result<Instant>> clock() override {
     return call<Instant>([](auto& tx) { return sqlite::clock(tx); });
   }

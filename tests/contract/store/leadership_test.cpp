@@ -3,6 +3,8 @@
 namespace provisioner {
 namespace {
 
+TEST_P(StoreContract, AnswersAPing) { EXPECT_EQ(outcome(await(store().ping())), "ok"); }
+
 TEST_P(StoreContract, NobodyLeadsAnEmptyStore) {
   const Leadership seen = must(await(store().leadership()));
   EXPECT_EQ(seen.fence.term, Term(0));

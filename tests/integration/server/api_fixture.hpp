@@ -70,6 +70,7 @@ class ApiTest : public ::testing::Test {
         .election = "single",
         .election_problem = [] { return ""; },
         .readiness = [this] { return readiness_; },
+        .health = [] { return std::vector<HealthCheck>{{.name = "store"}}; },
         .config_problems = [this] { return problems_; },
         .reload = []() -> Task<Status> { co_return Status(); },
         .runner_api = [](http::Request request) -> Task<http::Response> {
