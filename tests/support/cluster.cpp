@@ -77,6 +77,10 @@ Cluster::~Cluster() {
   network_.stop();
 }
 
+void Cluster::listen() {
+  for (Node& each : nodes_) each.port = static_cast<std::uint16_t>(free_port());
+}
+
 void Cluster::add_workspace(const std::string& name, const Json& config, std::string_view tf) {
   const auto staged = root() / ("staged-" + name);
   write_file(staged / "config.json", config.dump(2));
@@ -112,6 +116,9 @@ Environment Cluster::environment_of(int daemon) const {
                      {"DATABASE_USER", PostgresServer::kUser},
                      {"DATABASE_PASSWORD", PostgresServer::kPassword},
                      {"TF_CLI_CONFIG_FILE", ""}};
+  if (const auto port = node(daemon).port; port != 0) {
+    all["PROVISIONER_LISTEN"] = "127.0.0.1:" + std::to_string(port);
+  }
   for (const auto& [key, value] : environment_) all[key] = value;
   return all;
 }

@@ -40,6 +40,10 @@ class Cluster {
   Cluster(const Cluster&) = delete;
   Cluster& operator=(const Cluster&) = delete;
 
+  // Before they are launched: each daemon listens on a port of 127.0.0.1 of its own, without TLS.
+  void listen();
+  std::uint16_t port(int daemon) const { return node(daemon).port; }
+
   // Into the folder that all daemons read.
   void add_workspace(const std::string& name, const Json& config, std::string_view tf = "");
 
@@ -103,6 +107,7 @@ class Cluster {
     std::vector<std::unique_ptr<Relay>> to_etcd;
     std::vector<std::unique_ptr<Relay>> to_postgres;
     std::unique_ptr<Background> parent;
+    std::uint16_t port = 0;  // 0: the unix socket only
   };
 
   Node& node(int daemon) { return nodes_[static_cast<std::size_t>(daemon)]; }
