@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <functional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,9 @@ struct Relay::State : std::enable_shared_from_this<State> {
   std::uint16_t server_port;
   bool is_cut = false;
   std::chrono::milliseconds answers_late{0};
+  std::string wanted;  // "" = nothing is held back
+  std::chrono::milliseconds hold{0};
+  std::function<void()> on_wanted;
   std::vector<std::function<void()>> waiting;
 };
 
@@ -64,16 +68,25 @@ struct Relay::Line : std::enable_shared_from_this<Line> {
   void read(Way& way) {
     way.from.async_read_some(boost::asio::buffer(way.bytes), [self = shared_from_this(), &way](
                                                                  Code error, std::size_t size) {
-      self->later(way, [self, &way, error, size] {
+      self->later(self->delay_of(way, size), [self, &way, error, size] {
         self->relay->pass([self, &way, error, size] { self->write(way, error, size); });
       });
     });
   }
 
-  void later(const Way& way, std::function<void()> what) {
-    if (&way == &up || relay->answers_late.count() == 0) return what();
+  std::chrono::milliseconds delay_of(const Way& way, std::size_t size) {
+    if (&way == &down) return relay->answers_late;
+    const std::string_view said(way.bytes.data(), size);
+    if (relay->wanted.empty() || !said.contains(relay->wanted)) return {};
+    relay->wanted.clear();
+    relay->on_wanted();
+    return relay->hold;
+  }
+
+  void later(std::chrono::milliseconds delay, std::function<void()> what) {
+    if (delay.count() == 0) return what();
     const auto timer = std::make_shared<boost::asio::steady_timer>(relay->loop);
-    timer->expires_after(relay->answers_late);
+    timer->expires_after(delay);
     timer->async_wait([timer, what = std::move(what)](Code) { what(); });
   }
 
@@ -122,6 +135,15 @@ Relay::~Relay() {
 
 void Relay::cut() {
   boost::asio::post(state_->loop, [state = state_] { state->is_cut = true; });
+}
+
+void Relay::hold_back(std::string text, std::chrono::milliseconds by, std::function<void()> seen) {
+  boost::asio::post(state_->loop,
+                    [state = state_, text = std::move(text), by, seen = std::move(seen)]() mutable {
+                      state->wanted = std::move(text);
+                      state->hold = by;
+                      state->on_wanted = std::move(seen);
+                    });
 }
 
 void Relay::delay_answers(std::chrono::milliseconds by) {

@@ -4,7 +4,9 @@
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <string>
 
 namespace provisioner::testing {
 
@@ -22,6 +24,9 @@ class Relay {
   std::uint16_t port() const { return port_; }
   void cut();
   void heal();
+  // The next time that a client says `text` (in one piece): tells so on the loop, and passes it on
+  // so much later.
+  void hold_back(std::string text, std::chrono::milliseconds by, std::function<void()> seen);
   // From now on what the server says arrives that much later.
   void delay_answers(std::chrono::milliseconds by);
 
