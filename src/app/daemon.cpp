@@ -143,6 +143,7 @@ Task<Status> Daemon::connect() {
   auto store = co_await open_postgres_store(loop_.get_executor(), clock_, *postgres_);
   if (!store) co_return std::unexpected(store.error());
   store_ = std::move(*store);
+  for (const std::string& warning : store_->warnings()) log_.warning(warning);
   co_return Status();
 }
 

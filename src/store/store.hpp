@@ -226,6 +226,9 @@ class Store {
   // "sqlite 3.40.1, schema 1", for doctor and cluster status.
   virtual std::string describe() const = 0;
 
+  // What whoever runs it should know of this store and mend, found when it was opened; sentences.
+  virtual std::vector<std::string> warnings() const = 0;
+
   // Leadership. A claim is a compare-and-set on what `leadership` returned: kConflict when somebody
   // else was first. All writes that take a LeaderFence fail with kFenced when it is not current.
   virtual Task<Result<Leadership>> leadership() = 0;

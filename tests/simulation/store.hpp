@@ -69,6 +69,7 @@ class SimulatedStore final : public Store {
 
   Subscription subscribe(std::function<void(const Change&)> on_change) override;
   std::string describe() const override { return "simulated"; }
+  std::vector<std::string> warnings() const override { return {}; }
   Task<Result<Leadership>> leadership() override;
   Task<Result<Leadership>> claim_term(LeaderFence seen, ClaimId fresh, InstanceId me,
                                       Instant now) override;

@@ -29,10 +29,12 @@ constexpr Duration kPruningDeadline = std::chrono::minutes(5);
 
 class PostgresStore final : public Store {
  public:
-  PostgresStore(std::shared_ptr<postgres::Pool> pool, std::int64_t schema)
+  PostgresStore(std::shared_ptr<postgres::Pool> pool, std::int64_t schema,
+                std::vector<std::string> warnings)
       : calls_{pool, std::make_shared<postgres::Notifications>(pool)},
         ping_(pool),
-        schema_(schema) {}
+        schema_(schema),
+        warnings_(std::move(warnings)) {}
 
   ~PostgresStore() override { calls_.pool->close(); }
 
@@ -43,6 +45,7 @@ class PostgresStore final : public Store {
   std::string describe() const override {
     return fmt::format("postgresql {}, schema {}", calls_.pool->server_version(), schema_);
   }
+  std::vector<std::string> warnings() const override { return warnings_; }
 
   Task<Result<Leadership>> leadership() override {
     return call<Leadership>([](auto& tx) { return postgres::leadership(tx); });
@@ -289,7 +292,21 @@ class PostgresStore final : public Store {
   postgres::Calls calls_;
   postgres::Ping ping_;
   std::int64_t schema_;
+  std::vector<std::string> warnings_;
 };
+
+// Several hosts are there to fail over.
+Task<std::vector<std::string>> look_at_replication(postgres::Pool& pool, BootInstant deadline) {
+  if (pool.settings().hosts.size() < 2) co_return std::vector<std::string>();
+  auto lease = co_await pool.acquire(deadline);
+  const postgres::Query query("SELECT current_setting('synchronous_standby_names')");
+  const auto answers = co_await lease->round_trip({&query, 1}, deadline);
+  if (!answers.at(0)[0].text().empty()) co_return std::vector<std::string>();
+  co_return std::vector<std::string>{
+      "database.host names several servers, but commits wait for none of the stand-bys "
+      "(synchronous_standby_names is empty): a fail-over may lose runs and states that were "
+      "acknowledged. Make replication synchronous"};
+}
 
 // Known to PostgreSQL by at most 63 bytes.
 std::string session_name(const std::string& instance) {
@@ -307,7 +324,8 @@ Task<Result<std::unique_ptr<Store>>> open_postgres_store(
   try {
     const std::int64_t schema =
         co_await postgres::migrate(*pool, clock.boot_now() + kMigrationDeadline);
-    co_return std::make_unique<PostgresStore>(pool, schema);
+    auto warnings = co_await look_at_replication(*pool, clock.boot_now() + settings.call_deadline);
+    co_return std::make_unique<PostgresStore>(pool, schema, std::move(warnings));
   } catch (const postgres::SqlError& error) {
     co_return fail("opening the store", error.error());
   }

@@ -58,6 +58,7 @@ class SqliteStore final : public Store {
   std::string describe() const override {
     return fmt::format("sqlite {}, schema {}", sqlite3_libversion(), schema_);
   }
+  std::vector<std::string> warnings() const override { return {}; }
 
   Task<Result<Leadership>> leadership() override {
     return call<Leadership>([](auto& tx) { return sqlite::leadership(tx); });

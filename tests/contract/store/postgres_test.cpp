@@ -345,6 +345,14 @@ TEST_F(Postgres, AWakeUpIsReadInOneRoundTripAndDecidedInTwo) {
   EXPECT_EQ(decided, 2) << "with a run that takes the place of the one that waited";
 }
 
+TEST_F(Postgres, SeveralHostsWithoutSynchronousReplicationAreAWarning) {
+  EXPECT_THAT(must(open())->warnings(), ::testing::IsEmpty());
+  PostgresSettings settings = database_.settings();
+  settings.hosts.push_back(settings.hosts[0]);
+  EXPECT_THAT(must(open(settings))->warnings(),
+              ::testing::ElementsAre(HasSubstr("a fail-over may lose runs")));
+}
+
 TEST_F(Postgres, CallsWaitForAConnectionAndAllGetOne) {
   PostgresSettings settings = database_.settings();
   settings.max_connections = 2;
