@@ -13,9 +13,12 @@ pkg_check_modules(systemd_pc REQUIRED IMPORTED_TARGET libsystemd)
 pkg_check_modules(tomlplusplus_pc REQUIRED IMPORTED_TARGET tomlplusplus)
 pkg_check_modules(crypto_pc REQUIRED IMPORTED_TARGET libcrypto)
 pkg_check_modules(ssl_pc REQUIRED IMPORTED_TARGET libssl)
+# Its own CMake file also wants the web server and the client of the parts that are not used.
+pkg_check_modules(prometheus_pc REQUIRED IMPORTED_TARGET prometheus-cpp-core)
 
 add_library(sodium ALIAS PkgConfig::sodium_pc)
 add_library(systemd ALIAS PkgConfig::systemd_pc)
 add_library(crypto ALIAS PkgConfig::crypto_pc)
 add_library(ssl ALIAS PkgConfig::ssl_pc)
+add_library(prometheus ALIAS PkgConfig::prometheus_pc)
 add_library(tomlplusplus::tomlplusplus ALIAS PkgConfig::tomlplusplus_pc)

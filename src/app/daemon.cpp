@@ -91,6 +91,7 @@ Daemon::Daemon(Start start)
       offload_(kOffloadThreads),
       incarnation_(random_.incarnation()),
       started_at_(clock_.now()),
+      metrics_(clock_, settings_, started_at_),
       release_token_(std::move(start.release_token)),
       health_(clock_),
       deciding_(loop_.get_executor(), log_),
@@ -123,6 +124,7 @@ Status Daemon::open_shared() {
   auto postgres = postgres_settings(settings_);
   if (!postgres) return std::unexpected(postgres.error());
   postgres_ = std::move(*postgres);
+  metrics_.ask_pool(store_counters_);
   return {};
 }
 
@@ -140,7 +142,8 @@ Status Daemon::open_election() {
 }
 
 Task<Status> Daemon::connect() {
-  auto store = co_await open_postgres_store(loop_.get_executor(), clock_, *postgres_);
+  auto store =
+      co_await open_postgres_store(loop_.get_executor(), clock_, *postgres_, store_counters_);
   if (!store) co_return std::unexpected(store.error());
   store_ = std::move(*store);
   for (const std::string& warning : store_->warnings()) log_.warning(warning);
@@ -294,6 +297,10 @@ void Daemon::build() {
                                const Timeline timeline(spec.rules, zone.value_or(*zone_), spec.dst);
                                return first_cursor(timeline, settings_.scheduler.first_seen, now);
                              }});
+  metrics_.ask({.scheduler = *scheduler_,
+                .leadership = *leadership_,
+                .dispatcher = *dispatcher_,
+                .runner_api = *runner_api_});
   build_api();
 }
 
@@ -333,11 +340,14 @@ void Daemon::build_api() {
 }
 
 Status Daemon::listen() {
-  const auto serve = [this] {
+  const http::Handler count = [this, answer = http::Handler([this](http::Request request) {
+                                       return this->answer(std::move(request));
+                                     })](http::Request request) {
+    return metrics_.count(std::move(request), answer);
+  };
+  const auto serve = [&] {
     return std::make_unique<http::Server>(
-        loop_.get_executor(), [this](http::Request request) { return answer(std::move(request)); },
-        http::ServerLimits{},
-        [this](const std::string& what) {
+        loop_.get_executor(), count, http::ServerLimits{}, [this](const std::string& what) {
           log_.error("internal error in a request", {{"error", what}});
         });
   };
@@ -365,6 +375,26 @@ Status Daemon::listen() {
         "tls.key, or let nothing but a proxy that speaks TLS reach it",
         {{"listen", host}});
   }
+  return {};
+}
+
+Status Daemon::listen_for_metrics() {
+  metrics_.ask([this] { return waiting_for_.empty() && not_ready().empty(); },
+               [this] { return election_problem_; });
+  if (!settings_.metrics.listen) return {};
+  const auto& [host, wanted_port] = *settings_.metrics.listen;
+  metrics_server_ = std::make_unique<http::Server>(
+      loop_.get_executor(),
+      [this](http::Request request) -> Task<http::Response> { co_return metrics_.answer(request); },
+      http::ServerLimits{.header_bytes = 16 * 1024, .body_bytes = 16 * 1024, .connections = 64},
+      [this](const std::string& what) {
+        log_.error("internal error in a request for metrics", {{"error", what}});
+      });
+  auto port = metrics_server_->listen_tcp(host, wanted_port);
+  if (!port) return fail("metrics.listen", port.error());
+  log_.info("metrics",
+            {{"address", fmt::format("http://{}:{}/metrics",
+                                     host.contains(':') ? "[" + host + "]" : host, *port)}});
   return {};
 }
 
@@ -411,6 +441,7 @@ void Daemon::renew_certificate() {
 
 Status Daemon::run() {
   if (auto listening = listen(); !listening) return listening;
+  if (auto listening = listen_for_metrics(); !listening) return listening;
   std::exception_ptr bug;
   boost::asio::co_spawn(loop_, live(), [&](std::exception_ptr thrown) {
     bug = thrown;
@@ -440,6 +471,7 @@ Task<> Daemon::live() {
   if (const auto interval = systemd_watchdog()) {
     background_.start("watchdog", feed_watchdog(*interval / 3));
   }
+  background_.start("watch of the loop", metrics_.watch_loop());
   log_.info("starting", {{"version", cli::version()}, {"election", election_->describe()}});
   if (const Status prepared = co_await prepare(); !prepared) {
     if (prepared.error().kind != ErrorKind::kCancelled) outcome_ = prepared;
@@ -480,6 +512,7 @@ Task<> Daemon::begin() {
   log_.info("prepared", {{"store", store_->describe()}, {"timezone", std::string(zone_->name())}});
   background_.start("membership", membership_->run());
   watch_health();
+  background_.start("watch of the store", metrics_.watch_store(loop_.get_executor(), *store_));
   heed_membership();
   if (!refusal_.empty()) {
     log_.error(refusal_);

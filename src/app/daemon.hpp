@@ -7,6 +7,7 @@
 #include <string>
 
 #include "app/background.hpp"
+#include "app/daemon_metrics.hpp"
 #include "app/folder_publisher.hpp"
 #include "app/membership.hpp"
 #include "app/release_token.hpp"
@@ -75,6 +76,7 @@ class Daemon {
   void build();
   void build_api();
   Status listen();
+  Status listen_for_metrics();
   Result<std::shared_ptr<const http::TlsContext>> read_certificate();
   void renew_certificate();
   void reload();
@@ -112,6 +114,8 @@ class Daemon {
   std::optional<Zone> zone_;                     // the cluster's
   Incarnation incarnation_;
   Instant started_at_;
+  DaemonMetrics metrics_;
+  std::shared_ptr<PostgresCounters> store_counters_ = std::make_shared<PostgresCounters>();
   std::string waiting_for_ = "the daemon is starting";  // "" = prepared
   std::string refusal_;  // why nothing is scheduled although the daemon serves; "" = it schedules
 
@@ -131,10 +135,11 @@ class Daemon {
   std::unique_ptr<execution::Dispatcher> dispatcher_;
   std::unique_ptr<FolderPublisher> publisher_;
   std::unique_ptr<server::Api> api_;
-  std::unique_ptr<http::Server> local_;    // on the unix socket: people here, and runners
-  std::unique_ptr<http::Server> network_;  // over TCP, if wanted
-  Background deciding_;                    // end by themselves when told to stop
-  Background background_;                  // are cancelled
+  std::unique_ptr<http::Server> local_;           // on the unix socket: people here, and runners
+  std::unique_ptr<http::Server> network_;         // over TCP, if wanted
+  std::unique_ptr<http::Server> metrics_server_;  // answers to the very end
+  Background deciding_;                           // end by themselves when told to stop
+  Background background_;                         // are cancelled
   Signal stop_;
   Signal rescan_;
   int stop_requests_ = 0;

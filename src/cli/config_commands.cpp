@@ -1,4 +1,4 @@
-// config show | settings
+// config show | settings | metrics
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
@@ -10,6 +10,7 @@
 #include "cli/session.hpp"
 #include "cli/terminal.hpp"
 #include "config/settings.hpp"
+#include "telemetry/metric_catalogue.hpp"
 
 namespace provisioner::cli {
 namespace {
@@ -48,6 +49,10 @@ void add_config_commands(CLI::App& noun, Session& session) {
   auto* settings_command =
       noun.add_subcommand("settings", "print the table of all settings as Markdown");
   settings_command->callback([] { fmt::print("{}", settings_table_markdown()); });
+
+  auto* metrics_command =
+      noun.add_subcommand("metrics", "print the table of all metrics as Markdown");
+  metrics_command->callback([] { fmt::print("{}", metrics_table_markdown()); });
 }
 
 }  // namespace provisioner::cli

@@ -33,6 +33,9 @@ Result<std::optional<ListenAddress>> parse_listen_address(std::string_view text)
 struct Settings {
   std::filesystem::path config_dir, state_dir, log_dir, workspaces_dir;
   std::optional<ListenAddress> listen;  // absent: the unix socket only
+  struct {
+    std::optional<ListenAddress> listen;  // absent: no page
+  } metrics;
   // Of `listen`; cert empty: it speaks plain HTTP.
   struct {
     std::filesystem::path cert, key, client_ca;

@@ -27,10 +27,10 @@ Status set_path(Settings& settings, std::string_view text) {
   return {};
 }
 
-Status set_listen(Settings& settings, std::string_view text) {
+Status set_listen(std::optional<ListenAddress>& value, std::string_view text) {
   auto address = parse_listen_address(text);
   if (!address) return std::unexpected(address.error());
-  settings.listen = std::move(*address);
+  value = std::move(*address);
   return {};
 }
 
@@ -194,7 +194,7 @@ const SettingRow kRows[] = {
      }},
     {{"listen", "listen", "PROVISIONER_LISTEN", "127.0.0.1:8080",
       "the API: HOST:PORT, port 0 picks a free one, off leaves the unix socket alone"},
-     set_listen,
+     [](Settings& s, std::string_view text) { return set_listen(s.listen, text); },
      always<"127.0.0.1:8080">},
     {{"tls.cert", "tls-cert", "PROVISIONER_TLS_CERT", "none: plain HTTP",
       "the certificate of listen with its chain, a PEM file; read again on SIGHUP"},
@@ -379,6 +379,14 @@ const SettingRow kRows[] = {
      set_first_seen,
      [](const Settings& s, const SettingSources&) -> std::string {
        return s.database.host.empty() ? "look_back" : "wait";
+     }},
+    {{"metrics.listen", "metrics-listen", "PROVISIONER_METRICS_LISTEN",
+      "off; :9090 with database.host",
+      "numbers for Prometheus at /metrics, without TLS and tokens: HOST:PORT, port 0 picks a free "
+      "one"},
+     [](Settings& s, std::string_view text) { return set_listen(s.metrics.listen, text); },
+     [](const Settings& s, const SettingSources&) -> std::string {
+       return s.database.host.empty() ? "off" : ":9090";
      }},
     {{"etcd.endpoints", "etcd-endpoints", "ETCD_ENDPOINTS", "none",
       "etcd as the election: http://host:port or https://host:port of each member"},

@@ -59,7 +59,8 @@ Dispatcher::Dispatcher(Parts parts, DispatcherSettings settings)
           .capacity_freed = [this] { wake_.notify(); },
           .interrupted =
               [this](const AttemptRow& row, const std::string& sentence) {
-                parts_.runner_api.attempt_interrupted(row.run, row.attempt, sentence);
+                parts_.runner_api.attempt_ended(row.run, row.attempt, RunStatus::kInterrupted,
+                                                sentence);
               },
       }),
       wake_(parts_.loop) {
@@ -187,8 +188,8 @@ Task<> Dispatcher::fail_attempt(const ClaimedRun& claimed, Error error) {
     co_return;
   }
   parts_.runner_api.expect(claimed);
-  parts_.runner_api.attempt_interrupted(claimed.run.id, claimed.fence.attempt,
-                                        "Ended: failed: " + error.message);
+  parts_.runner_api.attempt_ended(claimed.run.id, claimed.fence.attempt, RunStatus::kFailed,
+                                  "Ended: failed: " + error.message);
   const auto directory = runner::AttemptDirectory::of(settings_.state_dir, claimed.run.workspace,
                                                       claimed.run.id, claimed.fence.attempt);
   const auto removed = co_await parts_.launcher.remove(directory);

@@ -100,9 +100,15 @@ void RunnerApi::expect(const ClaimedRun& claimed) {
                      Known{claimed.run, 0, ""});
 }
 
-void RunnerApi::attempt_interrupted(const RunId& run, Attempt attempt,
-                                    const std::string& sentence) {
-  forget(AttemptKey(run, attempt), sentence);
+void RunnerApi::attempt_ended(const RunId& run, Attempt attempt, RunStatus how,
+                              const std::string& sentence) {
+  if (how == RunStatus::kInterrupted) ++interrupted_;
+  forget(AttemptKey(run, attempt), how, sentence);
+}
+
+std::size_t RunnerApi::running(Operation operation) const {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      known_, [&](const auto& entry) { return entry.second.run.operation == operation; }));
 }
 
 void RunnerApi::release_watchers() {
@@ -181,7 +187,7 @@ Task<http::Response> RunnerApi::register_attempt(AttemptFence fence, std::string
   result.error = assignment.error().message;
   const auto ended = co_await parts_.store.finish_attempt(fence, result, parts_.clock.now());
   if (!ended) co_return refusal(ended.error());
-  forget(key, sentence_of(result));
+  forget(key, result.status, sentence_of(result));
   parts_.log.warning("a run failed before it began: " + result.error,
                      {{"run_id", fence.run.value}, {"workspace", run->workspace.value}});
   co_return refusal(ErrorKind::kFenced, result.error);
@@ -296,7 +302,8 @@ Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {
       take(known_.try_emplace(key, Known{*run, last->log_offset, ""}).first->second,
            last->log_offset, last->log);
     }
-    forget(key, sentence_of(*result));
+    if (run && result->status == RunStatus::kInterrupted) ++interrupted_;
+    forget(key, result->status, sentence_of(*result));
     if (run) log_end(*run, *result);
     if (run && parts_.acknowledged) parts_.acknowledged(*run, *result);
   }
@@ -359,13 +366,14 @@ void RunnerApi::take(Known& known, std::int64_t offset, std::string_view text) {
   known.log_end = std::max(known.log_end, offset + size);
 }
 
-void RunnerApi::forget(const AttemptKey& attempt, const std::string& sentence) {
+void RunnerApi::forget(const AttemptKey& attempt, RunStatus how, const std::string& sentence) {
   const auto known = known_.find(attempt);
   if (known == known_.end()) return;
   auto& [run, log_end, rest] = known->second;
   if (!rest.empty() && !rest.ends_with('\n')) rest += '\n';
   parts_.workspace_log.write(run.workspace, parts_.clock.now(),
                              log_subject(run.trigger, run.operation), rest + sentence);
+  if (on_end_) on_end_(run, how);
   known_.erase(known);
 }
 

@@ -47,8 +47,20 @@ class RunnerApi {
   // The runner of `claimed` is about to be started: it need not be looked up when it registers.
   void expect(const ClaimedRun& claimed);
 
-  // For an attempt that ended without its runner's word.
-  void attempt_interrupted(const RunId& run, Attempt attempt, const std::string& sentence);
+  // For an attempt that ended without its runner's word: kInterrupted, or kFailed before it began.
+  void attempt_ended(const RunId& run, Attempt attempt, RunStatus how, const std::string& sentence);
+
+  // Called on the loop when an attempt that this daemon knows has ended, with the result of the
+  // attempt.
+  void on_end(std::function<void(const Run&, RunStatus)> listener) {
+    on_end_ = std::move(listener);
+  }
+
+  // Attempts that were interrupted: by their runners' word, or judged so here.
+  std::int64_t interrupted() const { return interrupted_; }
+
+  // Attempts of this kind that this daemon knows to be in progress.
+  std::size_t running(Operation operation) const;
 
   // Answers everybody who watches for a cancel at once, now and later, so that a server can drain.
   void release_watchers();
@@ -77,12 +89,14 @@ class RunnerApi {
 
   Task<> tee(const AttemptFence& fence, std::int64_t offset, std::string text);
   static void take(Known& known, std::int64_t offset, std::string_view text);
-  void forget(const AttemptKey& attempt, const std::string& sentence);
+  void forget(const AttemptKey& attempt, RunStatus how, const std::string& sentence);
 
   Parts parts_;
   std::multimap<std::string, Signal*> watchers_;  // by run
   bool releasing_ = false;
   std::map<AttemptKey, Known> known_;
+  std::function<void(const Run&, RunStatus)> on_end_;
+  std::int64_t interrupted_ = 0;
   Store::Subscription subscription_;
 };
 

@@ -1,6 +1,7 @@
 // The ledger: what became of each instant at which a schedule said something.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@ enum class Outcome {
   kSkippedHold,
   kMissed,
 };
+inline constexpr std::size_t kOutcomes = 7;
 std::string_view to_string(Outcome outcome);  // "fired", "skipped_hold", ...
 Result<Outcome> parse_outcome(std::string_view text);
 

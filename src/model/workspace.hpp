@@ -1,6 +1,7 @@
 // A workspace as the store knows it: what it should be made of, and what it is.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -21,6 +22,7 @@ enum class WorkspaceStatus {
   kDestroyFailed,
   kNeedsConfirmation,  // a change would delete or replace something; `workspace confirm` goes on
 };
+inline constexpr std::size_t kWorkspaceStatuses = 8;
 std::string_view to_string(WorkspaceStatus status);  // "pending", "deploy_failed", ...
 Result<WorkspaceStatus> parse_workspace_status(std::string_view text);
 

@@ -118,6 +118,7 @@ Task<Result<Scheduler::Reading>> Scheduler::read(WorkspaceName name, int recent_
     auto view = co_await store_.view(
         {.workspace = name, .neighbours = std::move(beside), .recent_runs = recent_runs});
     if (!view) co_return std::unexpected(view.error());
+    census_.note(view->workspace);
     auto parsed = specs_.get(view->workspace);
     if (!parsed) co_return fail(ErrorKind::kInvalid, parsed.error().message);
     set_dependencies(name, (*parsed)->spec.depends_on);
@@ -153,6 +154,7 @@ Task<Result<bool>> Scheduler::follow_schedule(Reading& reading, LeaderFence fenc
                                   now);
   if (!committed) co_return fail("committing a plan", committed.error());
   reading.cursor = *decision.new_cursor;
+  if (on_plan_) on_plan_(decision.occurrences, decision.run);
   LogFields fields{{"workspace", name.value}};
   if (decision.run) {
     fields.emplace_back("run_id", decision.run->id.value);

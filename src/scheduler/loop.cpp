@@ -60,6 +60,7 @@ Task<> Scheduler::run() {
       co_await stand_by();
       continue;
     }
+    if (!behind_since_) behind_since_ = clock_.boot_now();
     const Status done = co_await round(*fence);
     if (stopping_) break;
     if (done) {
@@ -137,6 +138,7 @@ Task<Status> Scheduler::look_at_all() {
       if (stands_by && fence_()) co_return Status();  // there is something to decide now
     }
     alive.insert(row.name);
+    census_.note(row);
     Entry& entry = entry_of(row.name);
     const auto parsed = specs_.get(row);
     if (!parsed) {
@@ -197,12 +199,17 @@ Task<> Scheduler::prune_when_due() {
   }
 }
 
+Duration Scheduler::behind() const {
+  return behind_since_ && fence_() ? clock_.boot_now() - *behind_since_ : Duration::zero();
+}
+
 Task<> Scheduler::wait_for_work() {
   const auto next = agenda_.next();
   if (next && *next <= clock_.now()) {
     co_await boost::asio::post(loop_, boost::asio::use_awaitable);
     co_return;
   }
+  behind_since_.reset();
   const BootInstant latest = std::min(next_full_look_, next_prune_);
   if (!next) {
     co_await wake_.wait_until(clock_, latest);
@@ -218,6 +225,7 @@ void Scheduler::forget(const WorkspaceName& name) {
   set_dependencies(name, {});
   agenda_.forget(name);
   specs_.forget(name);
+  census_.forget(name);
   entries_.erase(name);
 }
 

@@ -10,6 +10,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "runtime/backoff.hpp"
@@ -17,6 +18,7 @@
 #include "runtime/random.hpp"
 #include "runtime/signal.hpp"
 #include "scheduler/agenda.hpp"
+#include "scheduler/census.hpp"
 #include "scheduler/situation.hpp"
 #include "scheduler/spec_cache.hpp"
 #include "store/store.hpp"
@@ -62,6 +64,18 @@ class Scheduler {
 
   // The answer of `fence` may have changed: look again.
   void wake() { wake_.notify(); }
+
+  // Of all workspaces, at most a moment old; also on a stand-by. Empty before the first look.
+  const Census::Counts& census() const { return census_.counts(); }
+
+  // How long it has been at work without coming to the end of what is due; zero while it waits for
+  // the next instant, and without a fence.
+  Duration behind() const;
+
+  // Called on the loop after each commit of occurrences, with what was queued for them.
+  using PlanListener =
+      std::function<void(const std::vector<Occurrence>&, const std::optional<NewRun>&)>;
+  void on_plan(PlanListener listener) { on_plan_ = std::move(listener); }
 
  private:
   // What is remembered of a workspace between two looks.
@@ -132,6 +146,9 @@ class Scheduler {
   bool knows_all_ = false;               // the memory below comes from a look at all
   std::optional<LeaderFence> refused_;   // the store called it stale: wait for another one
   Agenda agenda_;
+  Census census_;
+  PlanListener on_plan_;
+  std::optional<BootInstant> behind_since_;
   std::map<WorkspaceName, Entry> entries_;
   std::map<WorkspaceName, std::set<WorkspaceName>> dependents_;  // by what they depend on
   std::set<WorkspaceName> changed_workspaces_;

@@ -13,6 +13,7 @@ using namespace std::chrono_literals;
 // each term begins with.
 Task<> Scheduler::stand_by() {
   led_with_.reset();
+  behind_since_.reset();
   if (clock_.boot_now() >= next_full_look_) {
     next_full_look_ = clock_.boot_now() + settings_.full_look;
     if (const Status looked = co_await look_at_all(); !looked) {

@@ -102,6 +102,7 @@ Environment Cluster::environment_of(int daemon) const {
                      {"PROVISIONER_STATE_DIR", home / "state"},
                      {"PROVISIONER_LOG_DIR", home / "log"},
                      {"PROVISIONER_LISTEN", "off"},
+                     {"PROVISIONER_METRICS_LISTEN", "off"},
                      {"PROVISIONER_LOG_FORMAT", "json"},
                      {"PROVISIONER_SUPERVISE", "on"},
                      {"PROVISIONER_CHANGE_SETTLE", "200ms"},

@@ -68,6 +68,7 @@ Environment Installation::whole_environment() const {
                      {"PROVISIONER_STATE_DIR", state_dir().string()},
                      {"PROVISIONER_LOG_DIR", (root() / "log").string()},
                      {"PROVISIONER_LISTEN", "off"},
+                     {"PROVISIONER_METRICS_LISTEN", "off"},
                      {"PROVISIONER_LOG_FORMAT", "json"},
                      {"PROVISIONER_SUPERVISE", "off"},
                      {"PROVISIONER_TEST_ROOT", root().string()},

@@ -50,6 +50,7 @@ Task<Pool::Lease> Pool::acquire(BootInstant deadline) {
       Idle youngest = std::move(idle_.back());
       idle_.pop_back();
       if (!youngest.connection->hung_up()) {
+        count();
         co_return Lease(self, std::move(youngest.connection), youngest.opened);
       }
       --open_;
@@ -57,8 +58,10 @@ Task<Pool::Lease> Pool::acquire(BootInstant deadline) {
     if (open_ < settings_.max_connections) break;
     const auto turn = std::make_shared<Signal>(loop_);
     waiting_.push_back(turn);
+    count();
     if (!co_await turn->wait_until(clock_, deadline)) {
       std::erase(waiting_, turn);
+      count();
       throw SqlError("", Error{ErrorKind::kUnavailable,
                                fmt::format("all {} connections to the store's database were busy: "
                                            "raise database.max_connections, or look for what is "
@@ -67,6 +70,7 @@ Task<Pool::Lease> Pool::acquire(BootInstant deadline) {
     }
   }
   ++open_;
+  count();
   std::optional<SqlError> failure;
   try {
     const BootInstant opened = clock_.boot_now();
@@ -77,6 +81,7 @@ Task<Pool::Lease> Pool::acquire(BootInstant deadline) {
     failure = error;
   }
   --open_;
+  count();
   throw *std::move(failure);
 }
 
@@ -105,9 +110,17 @@ void Pool::give_back(std::unique_ptr<Connection> connection, BootInstant opened,
     idle_.pop_front();
     --open_;
   }
-  if (waiting_.empty()) return;
-  waiting_.front()->notify();
-  waiting_.pop_front();
+  if (!waiting_.empty()) {
+    waiting_.front()->notify();
+    waiting_.pop_front();
+  }
+  count();
+}
+
+void Pool::count() {
+  counters_->connections_idle = static_cast<std::int64_t>(idle_.size());
+  counters_->connections_busy = open_ - counters_->connections_idle;
+  counters_->callers_waiting = static_cast<std::int64_t>(waiting_.size());
 }
 
 void Pool::close() {

@@ -73,6 +73,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
   Task<std::unique_ptr<Connection>> dial(BootInstant deadline);
   Task<std::unique_ptr<Connection>> dial_host(const PostgresHost& host, BootInstant deadline);
   Task<> check_timeline(Connection& connection, BootInstant deadline);
+  void count();
   void give_back(std::unique_ptr<Connection> connection, BootInstant opened, Lease::Kind kind);
 
   boost::asio::any_io_executor loop_;

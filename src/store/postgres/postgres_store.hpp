@@ -18,6 +18,10 @@ struct PostgresCounters {
   std::int64_t connections_opened = 0;
   std::int64_t transactions_repeated = 0;
   std::int64_t ambiguous = 0;
+  // As it is now, of the pool.
+  std::int64_t connections_busy = 0;  // in use, or being opened
+  std::int64_t connections_idle = 0;
+  std::int64_t callers_waiting = 0;  // for a connection
 };
 
 // Connects, and applies the schema's migrations. Everything happens on `loop`; `clock` outlives the
