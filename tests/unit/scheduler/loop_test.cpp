@@ -451,6 +451,57 @@ TEST_F(SchedulerLoop, ARemovedWorkspaceIsForgotten) {
   EXPECT_THAT(told_ledger("shop"), IsEmpty());
 }
 
+TEST_F(SchedulerLoop, CountsTheWorkspacesItKnows) {
+  publish("shop", kOfficeHours);
+  publish("lab", R"({"destroy_schedule": "0 18 * * *"})");
+  start();
+  const auto count = [&](WorkspaceStatus status) {
+    return scheduler_->census().by_status[static_cast<std::size_t>(status)];
+  };
+  EXPECT_EQ(count(WorkspaceStatus::kPending), 2);
+  advance_to("2026-03-02T08:00:00Z");
+  carry_out();
+  EXPECT_EQ(count(WorkspaceStatus::kPending), 1);
+  EXPECT_EQ(count(WorkspaceStatus::kDeployed), 1);
+
+  Workspace row = workspace("lab");
+  row.held = true;
+  row.enabled = false;
+  must(store_->update_workspace(row, clock_.now()));
+  settle();
+  EXPECT_EQ(scheduler_->census().held, 1);
+  EXPECT_EQ(scheduler_->census().disabled, 1);
+  must(store_->remove_workspace(WorkspaceName("lab"), "test", clock_.now()));
+  settle();
+  EXPECT_EQ(count(WorkspaceStatus::kPending), 0);
+  EXPECT_EQ(scheduler_->census().held, 0);
+}
+
+TEST_F(SchedulerLoop, AStandByCountsTheWorkspacesToo) {
+  publish("shop", kOfficeHours);
+  fence_.reset();
+  start();
+  EXPECT_EQ(scheduler_->census().by_status[static_cast<std::size_t>(WorkspaceStatus::kPending)], 1);
+}
+
+TEST_F(SchedulerLoop, TellsWhatItPlannedAndHowLongItHasBeenAtWork) {
+  publish("shop", kOfficeHours);
+  start();
+  std::vector<std::string> told;
+  std::vector<Duration> behind;
+  scheduler_->on_plan([&](const auto& occurrences, const auto& run) {
+    for (const auto& occurrence : occurrences) told.emplace_back(to_string(occurrence.outcome));
+    if (run) told.emplace_back(to_string(run->operation));
+    clock_.advance_to(at("2026-03-02T18:05:30Z"));  // it is slow
+    behind.push_back(scheduler_->behind());
+  });
+  EXPECT_EQ(scheduler_->behind(), Duration::zero());
+  advance_to("2026-03-02T18:05:00Z");
+  EXPECT_THAT(told, ElementsAre("superseded", "no_change"));
+  EXPECT_THAT(behind, ElementsAre(30s));
+  EXPECT_EQ(scheduler_->behind(), Duration::zero()) << "it has come to the end of what was due";
+}
+
 TEST_F(SchedulerLoop, HundredsDueAtOnceAreAllPlanned) {
   constexpr int kCount = 200;
   for (int i = 0; i < kCount; ++i) publish(fmt::format("shop-{}", i), kOfficeHours);

@@ -88,10 +88,8 @@ TEST(MetricsPage, LeavesOutAFamilyOfWhichNothingIsKnown) {
 TEST(MetricsPage, EscapesLabelValues) {
   Metrics metrics;
   metrics.add(kBirds, {"a \"great\" tit", "back\\slash\nline"});
-  EXPECT_THAT(
-      metrics.page(),
-      HasSubstr(
-          R"(birds_total{kind="a \"great\" tit",place="back\\slash\nline"} 1)"));
+  EXPECT_THAT(metrics.page(),
+              HasSubstr(R"(birds_total{kind="a \"great\" tit",place="back\\slash\nline"} 1)"));
 }
 
 TEST(MetricCatalogue, FollowsTheHabitsOfPrometheus) {
