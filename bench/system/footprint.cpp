@@ -1,8 +1,11 @@
 // What the programs take of a machine: 10,000 workspaces, the quick start at rest, one runner.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <regex>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -84,8 +87,39 @@ void wait_for_rest(pid_t pid, std::chrono::seconds longest) {
   });
 }
 
+std::string metrics_url(const Installation& installation) {
+  static const std::regex address(R"re("address":"(http://[^"]+/metrics)")re");
+  const std::string log = installation.log();
+  std::smatch found;
+  if (!std::regex_search(log, found, address)) throw std::runtime_error("no metrics: " + log);
+  return found[1];
+}
+
+// As a monitoring system gets it, by curl's clock: connecting, the page, all of it read.
+void measure_metrics(const Installation& installation) {
+  const std::string url = metrics_url(installation);
+  std::vector<double> milliseconds;
+  double bytes = 0;
+  for (int i = 0; i < 51; ++i) {
+    const auto page = testing::run_program(
+        {"curl", "-sS", "-o", "/dev/null", "-w", "%{time_total} %{size_download}", url});
+    std::istringstream said(page.out);
+    double seconds = 0;
+    if (!(said >> seconds >> bytes)) throw std::runtime_error("no page: " + page.err);
+    milliseconds.push_back(seconds * 1000);
+  }
+  print({.name = "10,000 workspaces: a page of metrics",
+         .unit = "ms",
+         .ours = median(milliseconds),
+         .target = 10,
+         .note = fmt::format("median of {}; the worst {:.2f} ms", milliseconds.size(),
+                             std::ranges::max(milliseconds))});
+  print({.name = "10,000 workspaces: its size", .unit = "KB", .ours = bytes / 1000, .target = 100});
+}
+
 void measure_many() {
   Installation installation;
+  installation.environment["PROVISIONER_METRICS_LISTEN"] = "127.0.0.1:0";
   add_many(installation);
   const double reading = seconds_to_read(installation.config_dir());
 
@@ -130,6 +164,8 @@ void measure_many() {
          .target = 150,
          .note = fmt::format("at rest, {:.2f} s of processor time after the start; peak {:.0f} MB",
                              settled, peak_megabytes_of(pid))});
+
+  measure_metrics(installation);
 
   installation.stop_daemon();
   const auto again = steady_clock::now();

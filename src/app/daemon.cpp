@@ -512,7 +512,10 @@ Task<> Daemon::begin() {
   log_.info("prepared", {{"store", store_->describe()}, {"timezone", std::string(zone_->name())}});
   background_.start("membership", membership_->run());
   watch_health();
-  background_.start("watch of the store", metrics_.watch_store(loop_.get_executor(), *store_));
+  if (settings_.metrics.listen) {
+    background_.start("watch of the leadership",
+                      metrics_.watch_store(loop_.get_executor(), *store_));
+  }
   heed_membership();
   if (!refusal_.empty()) {
     log_.error(refusal_);

@@ -114,8 +114,9 @@ TEST_F(MetricsPage, FollowsWorkspacesAndTheirRuns) {
   EXPECT_GT(after["provisioner_loop_lag_seconds_count"].value_or(0), 0);
 
   // By its schedule, since the store never saw it before.
-  EXPECT_THAT(after["provisioner_occurrences_total{outcome=\"fired\"}"], Optional(1));
-  EXPECT_THAT(after["provisioner_scheduler_lag_seconds_count"], Optional(1));
+  EXPECT_THAT(after["provisioner_occurrences_total{outcome=\"fired\"}"],
+              Optional(::testing::Ge(1)));
+  EXPECT_THAT(after["provisioner_scheduler_lag_seconds_count"], Optional(::testing::Ge(1)));
 }
 
 TEST_F(MetricsPage, AnInventedMethodMakesNoSeriesOfItsOwn) {
