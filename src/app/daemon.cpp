@@ -380,7 +380,7 @@ Status Daemon::listen() {
 
 Status Daemon::listen_for_metrics() {
   metrics_.ask([this] { return waiting_for_.empty() && not_ready().empty(); },
-               [this] { return election_problem_; });
+               [this] { return election_problem_; }, [this] { return health_.checks(); });
   if (!settings_.metrics.listen) return {};
   const auto& [host, wanted_port] = *settings_.metrics.listen;
   metrics_server_ = std::make_unique<http::Server>(
@@ -471,7 +471,7 @@ Task<> Daemon::live() {
   if (const auto interval = systemd_watchdog()) {
     background_.start("watchdog", feed_watchdog(*interval / 3));
   }
-  background_.start("watch of the loop", metrics_.watch_loop());
+  if (settings_.metrics.listen) background_.start("watch of the loop", metrics_.watch_loop());
   log_.info("starting", {{"version", cli::version()}, {"election", election_->describe()}});
   if (const Status prepared = co_await prepare(); !prepared) {
     if (prepared.error().kind != ErrorKind::kCancelled) outcome_ = prepared;

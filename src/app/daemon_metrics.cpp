@@ -79,12 +79,26 @@ void DaemonMetrics::count_from_zero() {
   }
 }
 
-void DaemonMetrics::ask(std::function<bool()> ready,
-                        std::function<std::string()> election_problem) {
+void DaemonMetrics::ask(std::function<bool()> ready, std::function<std::string()> election_problem,
+                        std::function<std::vector<server::HealthCheck>()> health) {
   metrics_.at_scrape(metric::kReady, [ready = std::move(ready)] { return ready() ? 1.0 : 0.0; });
   metrics_.at_scrape(metric::kElectionUp, [problem = std::move(election_problem)] {
     return problem().empty() ? 1.0 : 0.0;
   });
+  const auto of_each = [&](const MetricInfo& info, double (*figure)(const server::HealthCheck&)) {
+    metrics_.at_scrape(info, [health, figure] {
+      std::vector<MetricSample> samples;
+      for (const auto& check : health()) {
+        samples.push_back({.labels = {check.name}, .value = figure(check)});
+      }
+      return samples;
+    });
+  };
+  of_each(metric::kHealth, [](const server::HealthCheck& check) {
+    return static_cast<double>(check.health);  // in order
+  });
+  of_each(metric::kHealthSeconds,
+          [](const server::HealthCheck& check) { return seconds_of(check.took); });
 }
 
 void DaemonMetrics::ask_pool(std::shared_ptr<const PostgresCounters> counters) {

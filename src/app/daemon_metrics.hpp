@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
@@ -16,6 +17,7 @@
 #include "runtime/clock.hpp"
 #include "runtime/signal.hpp"
 #include "scheduler/loop.hpp"
+#include "server/health.hpp"
 #include "store/postgres/postgres_store.hpp"
 #include "store/store.hpp"
 #include "telemetry/metrics.hpp"
@@ -29,7 +31,8 @@ class DaemonMetrics {
   DaemonMetrics(Clock& clock, const Settings& settings, Instant started_at);
 
   // Beside what is told below: true while this instance serves, "" while the election answers.
-  void ask(std::function<bool()> ready, std::function<std::string()> election_problem);
+  void ask(std::function<bool()> ready, std::function<std::string()> election_problem,
+           std::function<std::vector<server::HealthCheck>()> health);
   void ask_pool(std::shared_ptr<const PostgresCounters> counters);
 
   struct Parts {

@@ -25,6 +25,8 @@ std::span<const MetricInfo> metric_catalogue() {
       kTerm,
       kFailovers,
       kReady,
+      kHealth,
+      kHealthSeconds,
       kElectionUp,
       kBreakerState,
       kStoreUp,

@@ -86,6 +86,15 @@ inline constexpr MetricInfo kFailovers{
 inline constexpr MetricInfo kReady{
     "provisioner_ready", MetricKind::kGauge,
     "1 while this instance serves, 0 while it starts, stops or may not"};
+inline constexpr MetricInfo kHealth{
+    "provisioner_health",
+    MetricKind::kGauge,
+    "What this instance depends on, as /health/deep has it: 0 healthy, 1 degraded, 2 unhealthy",
+    {"check"}};
+inline constexpr MetricInfo kHealthSeconds{"provisioner_health_duration_seconds",
+                                           MetricKind::kGauge,
+                                           "How long the last answer of each check took",
+                                           {"check"}};
 inline constexpr MetricInfo kElectionUp{
     "provisioner_election_up", MetricKind::kGauge,
     "1 when the election answered when it was asked last (every 5 s), else 0"};
