@@ -513,8 +513,7 @@ Task<> Daemon::begin() {
   background_.start("membership", membership_->run());
   watch_health();
   if (settings_.metrics.listen) {
-    background_.start("watch of the leadership",
-                      metrics_.watch_store(loop_.get_executor(), *store_));
+    background_.start("watch of the leadership", metrics_.watch_store(*store_));
   }
   heed_membership();
   if (!refusal_.empty()) {

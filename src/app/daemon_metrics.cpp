@@ -186,9 +186,9 @@ void DaemonMetrics::note_leadership() {
   last_leader_ = settings_.instance_id;
 }
 
-Task<> DaemonMetrics::watch_store(boost::asio::any_io_executor loop, Store& store) {
-  Signal look(std::move(loop));
-  const auto subscription = store.subscribe([&look](const Change& change) {
+Task<> DaemonMetrics::watch_store(Store& store) {
+  Signal look(co_await boost::asio::this_coro::executor);
+  [[maybe_unused]] const auto subscription = store.subscribe([&look](const Change& change) {
     if (change.topic == Change::Topic::kLeadership) look.notify();
   });
   while (true) {

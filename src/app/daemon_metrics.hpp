@@ -45,7 +45,7 @@ class DaemonMetrics {
   void ask(Parts parts);
 
   // Looks every five seconds, and when told of a change, who leads. Until cancelled.
-  Task<> watch_store(boost::asio::any_io_executor loop, Store& store);
+  Task<> watch_store(Store& store);
   // Measures how late the loop is. Until cancelled.
   Task<> watch_loop();
 
