@@ -31,7 +31,7 @@ TEST(AlertRules, AreGoodByPromtool) {
 
 TEST(AlertRules, FireWhenTheyShouldAndOnlyThen) {
   const auto tested =
-      run_program({"promtool", "test", "rules", monitoring_file("alerts_test.yml")});
+      run_program({"promtool", "test", "rules", monitoring_file("alerts_test.yml")}, {}, 240s);
   EXPECT_EQ(tested.code, 0) << tested.out << tested.err;
 }
 
