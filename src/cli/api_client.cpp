@@ -17,6 +17,7 @@
 
 #include "base/text.hpp"
 #include "http/event_stream.hpp"
+#include "runtime/random.hpp"
 
 namespace provisioner::cli {
 namespace {
@@ -104,18 +105,22 @@ Result<ApiAddress> find_api(const std::map<std::string, std::string>& environmen
   const auto chosen = [&](const std::string& option, const char* name) {
     return option.empty() ? value(name) : option;
   };
+  SystemRandom random;
+  const auto given = parse_traceparent(value("TRACEPARENT"));
+  const std::string traceparent =
+      format_traceparent(given ? *given : random.correlation_id(), random.span_id());
   const std::string url = chosen(options.server, "PROVISIONER_URL");
   if (url.empty()) {
     std::string directory = value("PROVISIONER_STATE_DIR");
     if (directory.empty()) directory = "/var/lib/provisioner";
     const std::string socket = directory + "/provisioner.sock";
-    return ApiAddress{http::Endpoint::unix_socket(socket), "", socket, nullptr};
+    return ApiAddress{http::Endpoint::unix_socket(socket), "", socket, nullptr, traceparent};
   }
   auto endpoint = http::Endpoint::parse(url);
   if (!endpoint) {
     return fail(options.server.empty() ? "PROVISIONER_URL" : "--server", endpoint.error());
   }
-  ApiAddress address{*endpoint, "", url, nullptr};
+  ApiAddress address{*endpoint, "", url, nullptr, traceparent};
   if (!endpoint->unix_path.empty()) return address;
   auto token =
       find_token(options.token_file, value("PROVISIONER_TOKEN"), value("PROVISIONER_TOKEN_FILE"));
@@ -140,6 +145,7 @@ http::Request ApiClient::request(const std::string& method, const std::string& t
   http::Request request;
   request.method = method;
   request.target = target;
+  if (!address_.traceparent.empty()) request.headers["traceparent"] = address_.traceparent;
   if (!address_.token.empty()) request.headers["Authorization"] = "Bearer " + address_.token;
   return request;
 }

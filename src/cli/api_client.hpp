@@ -19,6 +19,7 @@ struct ApiAddress {
   std::string token;                            // "" = none
   std::string shown;                            // for messages: the socket's path or the URL
   std::shared_ptr<const http::TlsContext> tls;  // of https
+  std::string traceparent;  // of all that this command asks for; "" = each is its own
 };
 
 // Flags that say where the daemon is; "" = not given. There is none for the token itself: every
@@ -30,6 +31,7 @@ struct RemoteOptions {
 // --server or PROVISIONER_URL with PROVISIONER_TOKEN or what the token file holds, else
 // $PROVISIONER_STATE_DIR/provisioner.sock, which knows its peer and needs no token. kInvalid: no
 // address, no token, no certificate; names the flag or variable, or the file.
+// One trace for the command: that of TRACEPARENT in the environment, if it is one, else a new one.
 Result<ApiAddress> find_api(const std::map<std::string, std::string>& environment,
                             const RemoteOptions& options = {});
 

@@ -116,6 +116,8 @@ Result<runner::Assignment> make_assignment(const AssignmentInputs& inputs) {
   assignment.binary = inputs.binary;
   assignment.commands = spec.commands;
   assignment.environment = child_environment(*inputs.environment, settings.environment.pass);
+  // What tofu and its children record joins the trace of the run.
+  assignment.environment["TRACEPARENT"] = format_traceparent(run.correlation_id, span_of(run.id));
   for (const auto& [name, json] : environment->json) assignment.environment[name] = as_text(json);
   assignment.environment["WORKSPACE_ID"] = run.workspace.value;
 

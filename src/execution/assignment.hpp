@@ -60,10 +60,10 @@ struct AssignmentInputs {
   SecretSources secrets;
 };
 
-// The environment of children in this order, later ones win: what child_environment() passes, the
-// workspace's `environment`, WORKSPACE_ID. The fingerprint of init is left empty. kInvalid: a
-// missing secret, a variable that tofu cannot take, or an `environment` entry that would lead tofu
-// away from its state.
+// The environment of children in this order, later ones win: what child_environment() passes,
+// TRACEPARENT, the workspace's `environment`, WORKSPACE_ID. The fingerprint of init is left empty.
+// kInvalid: a missing secret, a variable that tofu cannot take, or an `environment` entry that
+// would lead tofu away from its state.
 Result<runner::Assignment> make_assignment(const AssignmentInputs& inputs);
 
 }  // namespace provisioner::execution

@@ -167,6 +167,7 @@ Task<Status> Dispatcher::launch(ClaimedRun& claimed) {
                               to_string(run.operation)),
                   {{"workspace", run.workspace.value},
                    {"run_id", run.id.value},
+                   {"correlation_id", run.correlation_id.value},
                    {"trigger", std::string(to_string(run.trigger))},
                    {"guard_pid", fmt::format("{}", *pid)}});
   co_return supervisor_.watch(run.id, claimed.fence.attempt, run.workspace, *pid);
@@ -174,7 +175,8 @@ Task<Status> Dispatcher::launch(ClaimedRun& claimed) {
 
 Task<> Dispatcher::fail_attempt(const ClaimedRun& claimed, Error error) {
   const LogFields fields = {{"workspace", claimed.run.workspace.value},
-                            {"run_id", claimed.run.id.value}};
+                            {"run_id", claimed.run.id.value},
+                            {"correlation_id", claimed.run.correlation_id.value}};
   parts_.log.error("cannot start a run: " + error.message, fields);
   // An unreachable store is no fault of the run's: the supervisor ends the attempt, to be resumed.
   if (may_pass(error.kind)) co_return;

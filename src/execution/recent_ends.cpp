@@ -63,7 +63,9 @@ Task<> RecentEnds::tell(End end, bool is_unknown) {
       "that lacked its last commits, and resources may be further than the state says",
       is_unknown ? "" : "the end of ", run.id.value, to_string(run.operation),
       to_string(end.status), format_rfc3339(end.at));
-  parts_.log.error(what, {{"workspace", run.workspace.value}, {"run_id", run.id.value}});
+  parts_.log.error(what, {{"workspace", run.workspace.value},
+                          {"run_id", run.id.value},
+                          {"correlation_id", run.correlation_id.value}});
   const auto recorded = co_await parts_.store.audit({.at = parts_.clock.now(),
                                                      .actor = "instance " + parts_.me.value,
                                                      .action = "cluster.forgotten_run",

@@ -189,7 +189,9 @@ Task<http::Response> RunnerApi::register_attempt(AttemptFence fence, std::string
   if (!ended) co_return refusal(ended.error());
   forget(key, result.status, sentence_of(result));
   parts_.log.warning("a run failed before it began: " + result.error,
-                     {{"run_id", fence.run.value}, {"workspace", run->workspace.value}});
+                     {{"run_id", fence.run.value},
+                      {"correlation_id", run->correlation_id.value},
+                      {"workspace", run->workspace.value}});
   co_return refusal(ErrorKind::kFenced, result.error);
 }
 
@@ -274,7 +276,9 @@ Task<http::Response> RunnerApi::recover(AttemptFence fence, std::string body) {
   if (handed_over->accepted) co_return empty_response(200);
   parts_.log.error(
       "a recovered state was kept apart and the workspace is held: " + handed_over->sentence,
-      {{"run_id", fence.run.value}, {"workspace", claimed->run.workspace.value}});
+      {{"run_id", fence.run.value},
+       {"correlation_id", claimed->run.correlation_id.value},
+       {"workspace", claimed->run.workspace.value}});
   co_return refusal(ErrorKind::kConflict, handed_over->sentence);
 }
 
@@ -316,18 +320,23 @@ void RunnerApi::log_if_fenced(const AttemptFence& fence, const std::string& meth
   if (response.status != runner::status_of(ErrorKind::kFenced)) return;
   const Error error = runner::error_of(response.status, response.body);
   if (error.kind != ErrorKind::kFenced) return;
-  parts_.log.warning(
-      fmt::format("refused to {} a state for an attempt that is over: {}",
-                  method == "POST"   ? "write"
-                  : method == "LOCK" ? "lock"
-                                     : "unlock",
-                  error.message),
-      {{"run_id", fence.run.value}, {"attempt", std::to_string(fence.attempt.value)}});
+  LogFields fields = {{"run_id", fence.run.value},
+                      {"attempt", std::to_string(fence.attempt.value)}};
+  if (const auto known = known_.find(AttemptKey(fence.run, fence.attempt)); known != known_.end()) {
+    fields.emplace_back("correlation_id", known->second.run.correlation_id.value);
+  }
+  parts_.log.warning(fmt::format("refused to {} a state for an attempt that is over: {}",
+                                 method == "POST"   ? "write"
+                                 : method == "LOCK" ? "lock"
+                                                    : "unlock",
+                                 error.message),
+                     std::move(fields));
 }
 
 void RunnerApi::log_end(const Run& run, const AttemptResult& result) const {
   const LogFields fields = {{"workspace", run.workspace.value},
                             {"run_id", run.id.value},
+                            {"correlation_id", run.correlation_id.value},
                             {"attempt", std::to_string(run.attempt.value)}};
   if (result.status == RunStatus::kSucceeded) {
     parts_.log.info(

@@ -326,6 +326,7 @@ runner::AttemptDirectory Supervisor::directory_of(const AttemptRow& row) const {
 LogFields Supervisor::fields_of(const AttemptRow& row) const {
   return {{"workspace", row.workspace.value},
           {"run_id", row.run.value},
+          {"correlation_id", row.correlation_id.value},
           {"attempt", fmt::format("{}", row.attempt.value)}};
 }
 

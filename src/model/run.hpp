@@ -8,6 +8,7 @@
 
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "base/trace.hpp"
 #include "model/workspace.hpp"
 
 namespace provisioner {
@@ -62,8 +63,14 @@ struct NewRun {
   bool upgrade = false;     // renew the provider lock file
   bool confirmed = false;   // a person agreed to deletions and replacements
   std::string idempotency_key;
+  CorrelationId correlation_id = {};  // of the request that asked for it; "" = nobody did
   Instant created_at;
 };
+
+// What its run is given: its own, else one made from its id.
+inline CorrelationId correlation_of(const NewRun& run) {
+  return run.correlation_id.empty() ? correlation_of(run.id) : run.correlation_id;
+}
 
 struct Run {
   RunId id;
@@ -78,6 +85,7 @@ struct Run {
   std::string waiting_for;
   bool upgrade = false;
   bool confirmed = false;
+  CorrelationId correlation_id;  // of a run from before there were any: ""
 
   RunStatus status = RunStatus::kQueued;
   Attempt attempt;  // the newest; 0 = never claimed
@@ -110,6 +118,7 @@ struct ProcessIdentity {
 
 struct AttemptRow {
   RunId run;
+  CorrelationId correlation_id;  // of the run
   WorkspaceName workspace;
   Attempt attempt;
   InstanceId instance;

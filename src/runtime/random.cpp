@@ -33,6 +33,10 @@ Incarnation Random::incarnation() {
   return Incarnation(to_hex(bytes));
 }
 
+// All bits of a claim's or an incarnation's are zero once in 2^64 times: nobody lives to see it.
+CorrelationId Random::correlation_id() { return CorrelationId(claim_id().value); }
+std::string Random::span_id() { return incarnation().value; }
+
 RunId Random::run_id(Instant created) {
   std::array<unsigned char, 16> bytes{};
   fill(bytes);

@@ -7,6 +7,7 @@
 
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "base/trace.hpp"
 
 namespace provisioner {
 
@@ -15,11 +16,13 @@ class Random {
   virtual ~Random() = default;
   virtual void fill(std::span<unsigned char> bytes) = 0;
 
-  std::uint64_t number();         // uniform over 64 bits
-  double fraction();              // uniform over [0, 1)
-  ClaimId claim_id();             // 128 random bits as hex
-  Incarnation incarnation();      // 64 random bits as hex
-  RunId run_id(Instant created);  // UUID version 7 (RFC 9562, section 5.7)
+  std::uint64_t number();          // uniform over 64 bits
+  double fraction();               // uniform over [0, 1)
+  ClaimId claim_id();              // 128 random bits as hex
+  Incarnation incarnation();       // 64 random bits as hex
+  CorrelationId correlation_id();  // 128 random bits as hex
+  std::string span_id();           // 64 random bits as hex
+  RunId run_id(Instant created);   // UUID version 7 (RFC 9562, section 5.7)
 };
 
 // getrandom(2).

@@ -158,6 +158,7 @@ Task<Result<bool>> Scheduler::follow_schedule(Reading& reading, LeaderFence fenc
   LogFields fields{{"workspace", name.value}};
   if (decision.run) {
     fields.emplace_back("run_id", decision.run->id.value);
+    fields.emplace_back("correlation_id", correlation_of(*decision.run).value);
     log_.info(decision.sentence, std::move(fields));
   } else {
     log_.debug(decision.sentence, std::move(fields));
@@ -174,6 +175,10 @@ Task<Status> Scheduler::follow_needs(const Reading& reading, LeaderFence fence) 
   Status committed;
   if (decision.waiting) {
     fields.emplace_back("run_id", decision.waiting->run.value);
+    const auto run = std::ranges::find(reading.unfinished, decision.waiting->run, &Run::id);
+    if (run != reading.unfinished.end()) {
+      fields.emplace_back("correlation_id", run->correlation_id.value);
+    }
     committed =
         co_await store_.set_waiting(fence, decision.waiting->run, decision.waiting->waiting_for);
     // It was claimed, cancelled or superseded meanwhile: that comes with a notification of its own.
@@ -185,6 +190,7 @@ Task<Status> Scheduler::follow_needs(const Reading& reading, LeaderFence fence) 
     if (decision.run) {
       decision.run->id = random_.run_id(now);
       fields.emplace_back("run_id", decision.run->id.value);
+      fields.emplace_back("correlation_id", correlation_of(*decision.run).value);
     }
     committed =
         co_await store_.commit_plan(fence,

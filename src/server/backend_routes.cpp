@@ -35,9 +35,10 @@ Task<> note_look(Services& services, const Call& call, std::string action) {
                                                             .target = call.params[0],
                                                             .outcome = "accepted"});
   if (!noted) {
-    services.parts.log.warning(fmt::format("not audited ({}): {} by {} on {}",
-                                           noted.error().message, action, call.caller.actor,
-                                           call.params[0]));
+    services.parts.log.warning(
+        fmt::format("not audited ({}): {} by {} on {}", noted.error().message, action,
+                    call.caller.actor, call.params[0]),
+        {{"correlation_id", call.correlation.value}});
   }
 }
 

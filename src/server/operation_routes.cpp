@@ -58,6 +58,7 @@ Task<std::expected<Run, Problem>> enqueue(Services& services, const Call& call, 
   run.id = services.parts.random.run_id(run.created_at);
   run.trigger = Trigger::kManual;
   run.requested_by = call.caller.actor;
+  run.correlation_id = call.correlation;
   const RunId id = run.id;
   Result<Run> queued = co_await services.parts.store.enqueue(std::move(run), when_busy);
   if (!queued && queued.error().kind == ErrorKind::kAmbiguous) {

@@ -63,6 +63,7 @@ Json json_of(const Run& run) {
           {"trigger", to_string(run.trigger)},
           {"scheduled_for", or_null(run.scheduled_for)},
           {"requested_by", or_null(run.requested_by)},
+          {"correlation_id", or_null(run.correlation_id)},
           {"waiting_for", or_null(run.waiting_for)},
           {"not_before", or_null(run.not_before)},
           {"status", to_string(run.status)},

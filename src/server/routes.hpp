@@ -31,6 +31,7 @@ struct Services {
 struct Call {
   http::Request request;
   Caller caller;
+  CorrelationId correlation;        // of the request
   std::vector<std::string> params;  // what stood for {..} in the pattern, decoded
 };
 

@@ -17,7 +17,7 @@ inline constexpr std::string_view kSelectRuns =
     "r.requested_by, r.config, r.bundle, r.inputs_hash, r.not_before, r.waiting_for, r.upgrade, "
     "r.confirmed, r.status, r.attempt, r.instance, r.term, r.created_at, r.started_at, "
     "r.finished_at, r.exit_code, r.error, r.resources_add, r.resources_change, "
-    "r.resources_destroy, r.cancel_requested FROM runs r ";
+    "r.resources_destroy, r.cancel_requested, r.correlation_id FROM runs r ";
 
 // A run with its place in the queue, which is also that in the history.
 struct PlacedRun {
@@ -53,6 +53,7 @@ PlacedRun read_run(Row row) {
   r.error = row.text();
   r.resources = {.add = row.integer(), .change = row.integer(), .destroy = row.integer()};
   r.cancel_requested = row.boolean();
+  r.correlation_id = row.template as<CorrelationId>();
   return placed;
 }
 
@@ -60,7 +61,8 @@ PlacedRun read_run(Row row) {
 inline constexpr std::string_view kSelectAttempts =
     "SELECT run, workspace, attempt, instance, status, registered, machine_id, boot_id, "
     "pid_namespace, guard_pid, guard_start, directory, heartbeat_seq, started_at, finished_at, "
-    "lease_expires_at, error, claim_hash, base_state FROM run_attempts ";
+    "lease_expires_at, error, claim_hash, base_state, "
+    "(SELECT r.correlation_id FROM runs r WHERE r.id = run_attempts.run) FROM run_attempts ";
 
 // What the store alone knows of an attempt, beside the row that it shows.
 struct StoredAttempt {
@@ -92,6 +94,7 @@ StoredAttempt read_attempt(Row row) {
   a.row.error = row.text();
   a.claim_hash = row.text();
   a.base_state = row.integer();
+  a.row.correlation_id = row.template as<CorrelationId>();
   return a;
 }
 

@@ -25,6 +25,7 @@ Run as_queued(const NewRun& wanted) {
   run.waiting_for = wanted.waiting_for;
   run.upgrade = wanted.upgrade;
   run.confirmed = wanted.confirmed;
+  run.correlation_id = correlation_of(wanted);
   run.created_at = wanted.created_at;
   return run;
 }

@@ -11,7 +11,7 @@
 namespace provisioner::postgres {
 namespace {
 
-constexpr std::array<Migration, 1> kMigrations = {{
+constexpr std::array<Migration, 2> kMigrations = {{
     {"several instances", R"sql(
 CREATE TABLE leader_election (
   id VARCHAR(255) PRIMARY KEY,
@@ -320,6 +320,10 @@ CREATE TABLE api_tokens (
   last_used_at TIMESTAMPTZ
 );
 CREATE UNIQUE INDEX api_tokens_in_use ON api_tokens (name) WHERE revoked_at IS NULL;
+)sql"},
+    {"correlation of runs", R"sql(
+-- The trace-id of the request that a run comes from, or one of its own.
+ALTER TABLE runs ADD COLUMN correlation_id TEXT NOT NULL DEFAULT '';
 )sql"},
 }};
 

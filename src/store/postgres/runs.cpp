@@ -39,13 +39,14 @@ void insert_run(Transaction& tx, const NewRun& r) {
   tx.send(Query("INSERT INTO runs (id, workspace, operation, mode, trigger, scheduled_for, "
                 "requested_by, config, bundle, inputs_hash, not_before, waiting_for, upgrade, "
                 "confirmed, idempotency_key, status, attempt, instance, term, created_at, error, "
-                "resources_add, resources_change, resources_destroy, cancel_requested) VALUES ($1, "
+                "resources_add, resources_change, resources_destroy, cancel_requested, "
+                "correlation_id) VALUES ($1, "
                 "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'queued', 0, '', 0, "
-                "$16, '', 0, 0, 0, false)",
+                "$16, '', 0, 0, 0, false, $17)",
                 r.id, r.workspace, to_string(r.operation), r.mode, to_string(r.trigger),
                 r.scheduled_for, r.requested_by, r.definition.config, r.definition.bundle,
                 r.definition.inputs_hash, r.not_before, r.waiting_for, r.upgrade, r.confirmed, key,
-                r.created_at)
+                r.created_at, correlation_of(r))
               .refuse("23505",  // its id, or its key, in another workspace at the same time
                       run_exists(r.id)));
   tx.announce(Change::Topic::kRun, r.id, r.workspace);

@@ -34,11 +34,12 @@ void insert_run(Transaction& tx, const NewRun& r) {
         "INSERT INTO runs (id, workspace, operation, mode, trigger, scheduled_for, requested_by, "
         "config, bundle, inputs_hash, not_before, waiting_for, upgrade, confirmed, "
         "idempotency_key, status, attempt, instance, term, created_at, error, resources_add, "
-        "resources_change, resources_destroy, cancel_requested) VALUES (?, ?, ?, ?, ?, ?, ?, ?, "
-        "?, ?, ?, ?, ?, ?, ?, 'queued', 0, '', 0, ?, '', 0, 0, 0, 0)")
+        "resources_change, resources_destroy, cancel_requested, correlation_id) VALUES (?, ?, ?, "
+        "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, '', 0, ?, '', 0, 0, 0, 0, ?)")
       .run(r.id, r.workspace, to_string(r.operation), r.mode, to_string(r.trigger), r.scheduled_for,
            r.requested_by, r.definition.config, r.definition.bundle, r.definition.inputs_hash,
-           r.not_before, r.waiting_for, r.upgrade, r.confirmed, key, r.created_at);
+           r.not_before, r.waiting_for, r.upgrade, r.confirmed, key, r.created_at,
+           correlation_of(r));
   tx.announce(Change::Topic::kRun, r.id, r.workspace);
 }
 

@@ -19,7 +19,7 @@ struct Migration {
   const char* sql;
 };
 
-constexpr std::array<Migration, 3> kMigrations = {{
+constexpr std::array<Migration, 4> kMigrations = {{
     {"one instance", R"sql(
 CREATE TABLE leader_election (
   id TEXT PRIMARY KEY,
@@ -270,6 +270,10 @@ CREATE TABLE reports (
   reported_at INTEGER NOT NULL,
   PRIMARY KEY (workspace, instance)
 ) STRICT, WITHOUT ROWID;
+)sql"},
+    {"correlation of runs", R"sql(
+-- The trace-id of the request that a run comes from, or one of its own.
+ALTER TABLE runs ADD COLUMN correlation_id TEXT NOT NULL DEFAULT '';
 )sql"},
 }};
 

@@ -126,7 +126,7 @@ class StoppedSession {
 };
 
 TEST_F(Postgres, SaysWhatItIs) {
-  EXPECT_THAT(must(open())->describe(), AllOf(HasSubstr("postgresql 1"), HasSubstr("schema 1")));
+  EXPECT_THAT(must(open())->describe(), AllOf(HasSubstr("postgresql 1"), HasSubstr("schema 2")));
 }
 
 TEST_F(Postgres, AWrongPasswordIsDeniedAndSaysForWhom) {
@@ -193,8 +193,8 @@ TEST_F(Postgres, InstancesThatStartTogetherMigrateOnce) {
     ASSERT_TRUE(turn_until([&] { return store->has_value(); }));
     EXPECT_EQ(outcome(**store), "ok");
   }
-  EXPECT_EQ(database_.execute("SELECT count(*) FROM schema_migrations"),
-            std::vector<std::string>{"1"});
+  EXPECT_EQ(database_.execute("SELECT count(*) - max(version) FROM schema_migrations"),
+            std::vector<std::string>{"0"});
 }
 
 TEST_F(Postgres, I9_AReplyThatIsLostAfterTheCommitIsAmbiguousAndCanBeLookedUp) {

@@ -31,6 +31,24 @@ TEST_P(StoreContract, AQueuedRunIsWhatWasAskedFor) {
   EXPECT_EQ(shop().status, WorkspaceStatus::kPending);
 }
 
+TEST_P(StoreContract, ARunKeepsTheCorrelationIdOfItsRequestAndHasOneOfItsOwnWithout) {
+  given_workspace();
+  NewRun wanted = new_run();
+  wanted.correlation_id = CorrelationId("4bf92f3577b34da6a3ce929d0e0e4736");
+  EXPECT_EQ(must(await(store().enqueue(wanted, WhenBusy::kRefuse))).correlation_id,
+            wanted.correlation_id);
+  const ClaimedRun claimed = claim().value();
+  EXPECT_EQ(claimed.run.correlation_id, wanted.correlation_id);
+  EXPECT_EQ(must(await(store().running_attempts()))[0].correlation_id, wanted.correlation_id);
+  must(await(store().finish_attempt(claimed.fence, {.status = RunStatus::kSucceeded}, now_)));
+  EXPECT_EQ(run(wanted.id).correlation_id, wanted.correlation_id);
+
+  const NewRun unasked = new_run();
+  const Run queued = must(await(store().enqueue(unasked, WhenBusy::kRefuse)));
+  EXPECT_EQ(queued.correlation_id, correlation_of(unasked.id));
+  EXPECT_EQ(queued, run(unasked.id));
+}
+
 TEST_P(StoreContract, ARunNeedsItsWorkspaceItsBundleAndAnIdOfItsOwn) {
   EXPECT_EQ(outcome(await(store().enqueue(new_run("nothing"), WhenBusy::kRefuse))), "not_found");
   given_workspace();
