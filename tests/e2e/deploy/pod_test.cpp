@@ -24,16 +24,13 @@ class Pod {
     }
     installation.environment.erase("HOME");
     installation.environment["PROVISIONER_LISTEN"] = "127.0.0.1:" + std::to_string(port_);
-    installation.environment["PROVISIONER_METRICS_LISTEN"] = "127.0.0.1:0";
+    installation.environment["PROVISIONER_METRICS_LISTEN"] =
+        "127.0.0.1:" + std::to_string(metrics_port_);
   }
 
   // The status of what a kubelet would ask.
   std::string probe(const char* which) const {
-    const std::string path = manifests_.container()[which]["httpGet"]["path"];
-    return run_program({"curl", "--silent", "--max-time", "5", "--output", "/dev/null",
-                        "--write-out", "%{http_code}",
-                        "http://127.0.0.1:" + std::to_string(port_) + path})
-        .out;
+    return get(port_, manifests_.container()[which]["httpGet"]["path"]);
   }
   // Green within 60 s, and stopped with code 0 in less than the grace period.
   void lives_and_ends() {
@@ -41,6 +38,7 @@ class Pod {
     EXPECT_TRUE(eventually(60s, [&] { return probe("readinessProbe") == "200"; }))
         << installation.log();
     EXPECT_EQ(probe("livenessProbe"), "200");
+    EXPECT_EQ(get(metrics_port_, "/metrics"), "200");
     const Json status = installation.query({"cluster", "status"});
     EXPECT_TRUE(eventually(60s, [&] {
       return installation.query({"cluster", "status"})["leader"] == "provisioner-0";
@@ -52,8 +50,15 @@ class Pod {
   Installation installation;
 
  private:
+  static std::string get(int port, const std::string& path) {
+    return run_program({"curl", "--silent", "--max-time", "5", "--output", "/dev/null",
+                        "--write-out", "%{http_code}",
+                        "http://127.0.0.1:" + std::to_string(port) + path})
+        .out;
+  }
+
   const Manifests& manifests_;
-  int port_ = free_port();
+  int port_ = free_port(), metrics_port_ = free_port();
 };
 
 TEST(Pod, OfDevelopmentServesOnTheEmbeddedStore) {
