@@ -11,7 +11,7 @@
 namespace provisioner::postgres {
 namespace {
 
-constexpr std::array<Migration, 1> kMigrations = {{
+constexpr std::array<Migration, 2> kMigrations = {{
     {"several instances", R"sql(
 CREATE TABLE leader_election (
   id VARCHAR(255) PRIMARY KEY,
@@ -320,6 +320,10 @@ CREATE TABLE api_tokens (
   last_used_at TIMESTAMPTZ
 );
 CREATE UNIQUE INDEX api_tokens_in_use ON api_tokens (name) WHERE revoked_at IS NULL;
+)sql"},
+    {"retries of runs", R"sql(
+-- Attempts that failed for a passing reason and were followed by another one.
+ALTER TABLE runs ADD COLUMN retries BIGINT NOT NULL DEFAULT 0;
 )sql"},
 }};
 

@@ -19,7 +19,7 @@ struct Migration {
   const char* sql;
 };
 
-constexpr std::array<Migration, 3> kMigrations = {{
+constexpr std::array<Migration, 4> kMigrations = {{
     {"one instance", R"sql(
 CREATE TABLE leader_election (
   id TEXT PRIMARY KEY,
@@ -270,6 +270,10 @@ CREATE TABLE reports (
   reported_at INTEGER NOT NULL,
   PRIMARY KEY (workspace, instance)
 ) STRICT, WITHOUT ROWID;
+)sql"},
+    {"retries of runs", R"sql(
+-- Attempts that failed for a passing reason and were followed by another one.
+ALTER TABLE runs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
 )sql"},
 }};
 

@@ -126,7 +126,7 @@ class StoppedSession {
 };
 
 TEST_F(Postgres, SaysWhatItIs) {
-  EXPECT_THAT(must(open())->describe(), AllOf(HasSubstr("postgresql 1"), HasSubstr("schema 1")));
+  EXPECT_THAT(must(open())->describe(), AllOf(HasSubstr("postgresql 1"), HasSubstr("schema 2")));
 }
 
 TEST_F(Postgres, AWrongPasswordIsDeniedAndSaysForWhom) {
@@ -194,7 +194,7 @@ TEST_F(Postgres, InstancesThatStartTogetherMigrateOnce) {
     EXPECT_EQ(outcome(**store), "ok");
   }
   EXPECT_EQ(database_.execute("SELECT count(*) FROM schema_migrations"),
-            std::vector<std::string>{"1"});
+            std::vector<std::string>{"2"});
 }
 
 TEST_F(Postgres, I9_AReplyThatIsLostAfterTheCommitIsAmbiguousAndCanBeLookedUp) {
