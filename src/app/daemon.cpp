@@ -249,6 +249,15 @@ void Daemon::build() {
                                      .me = settings_.instance_id,
                                      .on_interrupt = settings_.runs.on_interrupt});
   }
+  retries_ = std::make_unique<execution::Retries>(
+      clock_, random_, log_.named("execution"),
+      execution::RetrySettings{.policy = {.max_retries = settings_.retry.max_retries,
+                                          .base_delay = settings_.retry.base_delay,
+                                          .max_delay = settings_.retry.max_delay},
+                               .breaker = {.max_failures = settings_.breaker.max_failures,
+                                           .max_requests = settings_.breaker.max_requests,
+                                           .timeout = settings_.breaker.timeout,
+                                           .interval = settings_.breaker.interval}});
   runner_api_ = std::make_unique<execution::RunnerApi>(execution::RunnerApi::Parts{
       .store = *store_,
       .clock = clock_,
@@ -262,7 +271,8 @@ void Daemon::build() {
       .acknowledged =
           [this](const Run& run, const AttemptResult& result) {
             if (recent_ends_) recent_ends_->acknowledged(run, result);
-          }});
+          },
+      .retries = retries_.get()});
   launcher_ = std::make_unique<execution::SystemLauncher>(
       loop, offload_,
       execution::SystemLauncherSettings{.state_dir = settings_.state_dir,
@@ -277,7 +287,8 @@ void Daemon::build() {
                                    .workspace_log = *workspace_log_,
                                    .runner_api = *runner_api_,
                                    .log = log_.named("execution"),
-                                   .current_fence = fence},
+                                   .current_fence = fence,
+                                   .retries = retries_.get()},
       execution::DispatcherSettings{.instance = settings_.instance_id,
                                     .incarnation = incarnation_,
                                     .state_dir = settings_.state_dir,

@@ -130,6 +130,7 @@ class Daemon {
   std::unique_ptr<execution::WorkspaceLog> workspace_log_;
   std::unique_ptr<execution::AssignmentSource> assignments_;
   std::unique_ptr<execution::RecentEnds> recent_ends_;  // of a store that may forget them
+  std::unique_ptr<execution::Retries> retries_;
   std::unique_ptr<execution::RunnerApi> runner_api_;
   std::unique_ptr<execution::SystemLauncher> launcher_;
   std::unique_ptr<execution::Dispatcher> dispatcher_;
