@@ -101,6 +101,7 @@ Daemon::Daemon(Start start)
 
 Result<std::unique_ptr<Daemon>> Daemon::open(Start start) {
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(start)));
+  daemon->make_breakers();
   if (auto made = daemon->open_election(); !made) return std::unexpected(made.error());
   const bool is_embedded = daemon->settings_.database.host.empty();
   if (auto opened = is_embedded ? daemon->open_embedded() : daemon->open_shared(); !opened) {
@@ -142,8 +143,8 @@ Status Daemon::open_election() {
 }
 
 Task<Status> Daemon::connect() {
-  auto store =
-      co_await open_postgres_store(loop_.get_executor(), clock_, *postgres_, store_counters_);
+  auto store = co_await open_postgres_store(loop_.get_executor(), clock_, *postgres_,
+                                            store_counters_, store_breaker_);
   if (!store) co_return std::unexpected(store.error());
   store_ = std::move(*store);
   for (const std::string& warning : store_->warnings()) log_.warning(warning);
@@ -257,6 +258,7 @@ void Daemon::build() {
                                .breaker = {.max_failures = settings_.breaker.max_failures,
                                            .max_requests = settings_.breaker.max_requests,
                                            .timeout = settings_.breaker.timeout,
+                                           .report_within = settings_.breaker.timeout,
                                            .interval = settings_.breaker.interval}});
   runner_api_ = std::make_unique<execution::RunnerApi>(execution::RunnerApi::Parts{
       .store = *store_,

@@ -53,7 +53,7 @@ class RunnerApi {
   void attempt_ended(const RunId& run, Attempt attempt, RunStatus how, const std::string& sentence);
 
   // Called on the loop when an attempt that this daemon knows has ended, with the result of the
-  // attempt.
+  // attempt; kQueued: it failed, and its run is tried again.
   void on_end(std::function<void(const Run&, RunStatus)> listener) {
     on_end_ = std::move(listener);
   }

@@ -64,7 +64,8 @@ BreakerState CircuitBreaker::state(BootInstant now) {
 std::optional<BootInstant> CircuitBreaker::next_probe(BootInstant now) {
   if (admits(now)) return std::nullopt;
   // Half-open, each place is taken: it is free when its probe is reported on, or by then.
-  return (state_ == BreakerState::kOpen ? *opened_at_ : since_) + settings_.timeout;
+  return state_ == BreakerState::kOpen ? opened_ + settings_.timeout
+                                       : since_ + settings_.report_within;
 }
 
 std::int64_t CircuitBreaker::places() const {
@@ -81,10 +82,10 @@ void CircuitBreaker::move(BootInstant now) {
       }
       return;
     case BreakerState::kOpen:
-      if (now - *opened_at_ >= settings_.timeout) enter(BreakerState::kHalfOpen, now);
+      if (now - opened_ >= settings_.timeout) enter(BreakerState::kHalfOpen, now);
       return;
     case BreakerState::kHalfOpen:
-      if (probes_ > 0 && now - since_ >= settings_.timeout) {
+      if (probes_ > 0 && now - since_ >= settings_.report_within) {
         probes_ = 0;
         since_ = now;
       }
@@ -96,7 +97,8 @@ void CircuitBreaker::move(BootInstant now) {
 }
 
 void CircuitBreaker::open(BootInstant now) {
-  opened_at_ = now;
+  opened_ = now;
+  if (!opened_at_) opened_at_ = now;
   enter(BreakerState::kOpen, now);
 }
 

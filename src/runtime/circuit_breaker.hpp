@@ -19,10 +19,11 @@ enum class BreakerState {
 std::string_view to_string(BreakerState state);  // "closed", "open", "half_open"
 
 struct BreakerSettings {
-  std::int64_t max_failures = 5;                 // in a row: it opens
-  std::int64_t max_requests = 3;                 // probes; as many successes close it
-  Duration timeout = std::chrono::seconds(30);   // from open to half-open
-  Duration interval = std::chrono::seconds(60);  // counts are cleared so often while closed
+  std::int64_t max_failures = 5;                     // in a row: it opens
+  std::int64_t max_requests = 3;                     // probes; as many successes close it
+  Duration timeout = std::chrono::seconds(30);       // from open to half-open
+  Duration report_within = std::chrono::minutes(1);  // of a probe
+  Duration interval = std::chrono::seconds(60);      // counts are cleared so often while closed
 };
 
 struct BreakerCounts {
@@ -36,7 +37,8 @@ struct BreakerCounts {
 // A pure state machine: time is passed in and never goes back. Closed, it opens after
 // `max_failures` failures in a row. `timeout` later it is half-open: `max_requests` probes pass;
 // one that fails opens it again, so many that succeed close it, and so do fewer after which nothing
-// came for `interval`. The place of a probe that nobody reports on is free again after `timeout`.
+// came for `interval`. The place of a probe that nobody
+// reports on is free again after `report_within`.
 //
 // Results may be reported without having asked: they count as those of requests that passed. While
 // it is open they change nothing, for such a request began before.
@@ -59,7 +61,7 @@ class CircuitBreaker {
   BreakerState state(BootInstant now);
   // Cleared when the state changes; of consecutive_failures: when something succeeds.
   const BreakerCounts& counts() const { return counts_; }
-  // When it opened last; absent while closed.
+  // Since when it is not closed.
   std::optional<BootInstant> opened_at() const { return opened_at_; }
   // When the next request may pass; absent when one may pass now.
   std::optional<BootInstant> next_probe(BootInstant now);
@@ -78,7 +80,8 @@ class CircuitBreaker {
   std::int64_t probes_ = 0;  // that passed and were not reported on
   BootInstant since_{};      // of the counts, or of the last thing that happened to a probe
   bool has_counts_ = false;  // since_ is set
-  std::optional<BootInstant> opened_at_;
+  BootInstant opened_{};     // the last time
+  std::optional<BootInstant> opened_at_;  // the first time since it was closed
 };
 
 // One breaker for those who watch: metrics, the deep health check, people.

@@ -26,7 +26,7 @@ class CircuitBreakerTest : public ::testing::Test {
   BootInstant now_{1000s};
   std::vector<std::pair<BreakerState, BreakerState>> changes_;
   CircuitBreaker breaker_{
-      {.max_failures = 3, .max_requests = 2, .timeout = 10s, .interval = 60s},
+      {.max_failures = 3, .max_requests = 2, .timeout = 10s, .report_within = 20s, .interval = 60s},
       [this](BreakerState from, BreakerState to) { changes_.emplace_back(from, to); }};
 };
 
@@ -83,7 +83,7 @@ TEST_F(CircuitBreakerTest, LetsOnlySoManyProbesPassAtATime) {
   EXPECT_TRUE(breaker_.admit(now_));
   EXPECT_TRUE(breaker_.admit(now_));
   EXPECT_FALSE(breaker_.admit(now_));
-  EXPECT_EQ(breaker_.next_probe(now_), now_ + 10s);
+  EXPECT_EQ(breaker_.next_probe(now_), now_ + 20s);
 }
 
 TEST_F(CircuitBreakerTest, ClosesAfterTheProbesHaveSucceeded) {
@@ -108,6 +108,7 @@ TEST_F(CircuitBreakerTest, AFailingProbeOpensItAgainForAWholeTimeout) {
   EXPECT_EQ(state(), BreakerState::kOpen);
   EXPECT_EQ(breaker_.next_probe(now_), now_ + 10s);
   EXPECT_EQ(breaker_.counts().consecutive_failures, 4);
+  EXPECT_EQ(breaker_.opened_at(), now_ - 13s) << "since then it is not well";
 }
 
 TEST_F(CircuitBreakerTest, AResultFromBeforeItOpenedChangesNothingWhileItIsOpen) {
@@ -134,7 +135,9 @@ TEST_F(CircuitBreakerTest, ProbesThatNobodyReportsOnDoNotKeepItShutForEver) {
   pass(10s);
   EXPECT_TRUE(breaker_.admit(now_));
   EXPECT_TRUE(breaker_.admit(now_));
-  pass(10s);
+  pass(20s - 1us);
+  EXPECT_FALSE(breaker_.admit(now_));
+  pass(1us);
   EXPECT_TRUE(breaker_.admit(now_));
 }
 
