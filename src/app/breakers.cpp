@@ -51,4 +51,18 @@ std::vector<BreakerReport> Daemon::breakers() {
   return all;
 }
 
+std::vector<server::HealthCheck> Daemon::checks() {
+  std::vector<server::HealthCheck> all = health_.checks();
+  for (const BreakerReport& breaker : breakers()) {
+    if (breaker.state == BreakerState::kClosed) continue;
+    all.push_back(
+        {.name = "breaker: " + breaker.dependency,
+         .health = server::Health::kDegraded,
+         .message = fmt::format("{} since {}, after {} failures in a row", to_string(breaker.state),
+                                format_rfc3339(breaker.opened_at.value_or(clock_.now())),
+                                breaker.consecutive_failures)});
+  }
+  return all;
+}
+
 }  // namespace provisioner

@@ -345,7 +345,7 @@ void Daemon::build_api() {
             const std::string reason = not_ready();
             return server::Readiness{.ready = reason.empty(), .reason = reason};
           },
-      .health = [this] { return health_.checks(); },
+      .health = [this] { return checks(); },
       .config_problems = [this] { return publisher_->problems(); },
       .reload = [this] { return publisher_->publish_all(); },
       .runner_api =

@@ -99,6 +99,8 @@ class Daemon {
   void make_breakers();
   // Of the store's database, the election, and every host at which runs failed lately.
   std::vector<BreakerReport> breakers();
+  // What is watched, and each breaker that is not closed.
+  std::vector<server::HealthCheck> checks();
   Task<> feed_watchdog(Duration interval);
   std::string not_ready() const;
 

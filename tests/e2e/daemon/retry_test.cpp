@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/time.hpp"
+#include "tests/support/ask.hpp"
 #include "tests/support/daemon.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -229,6 +230,9 @@ TEST_F(Retry, OneBrokenHostKeepsNobodyElseWaiting) {
            time(run["not_before"]) - time(run["attempts"].back()["finished_at"]) > 4s;
   };
   ASSERT_TRUE(eventually(60s, [&] { return is_held_back(first) || is_held_back(second); }));
+
+  const auto health = ask(installation_.state_dir(), "GET", "/health/deep").body;
+  EXPECT_THAT(health, HasSubstr("breaker: tofu: management.azure.com"));
 
   const Json healthy = installation_.wait_for_end(begin("deploy", "healthy"));
   EXPECT_EQ(healthy["status"], "succeeded");
