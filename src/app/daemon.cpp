@@ -101,6 +101,7 @@ Daemon::Daemon(Start start)
 
 Result<std::unique_ptr<Daemon>> Daemon::open(Start start) {
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(start)));
+  daemon->make_breakers();
   if (auto made = daemon->open_election(); !made) return std::unexpected(made.error());
   const bool is_embedded = daemon->settings_.database.host.empty();
   if (auto opened = is_embedded ? daemon->open_embedded() : daemon->open_shared(); !opened) {
@@ -142,8 +143,8 @@ Status Daemon::open_election() {
 }
 
 Task<Status> Daemon::connect() {
-  auto store =
-      co_await open_postgres_store(loop_.get_executor(), clock_, *postgres_, store_counters_);
+  auto store = co_await open_postgres_store(loop_.get_executor(), clock_, *postgres_,
+                                            store_counters_, store_breaker_);
   if (!store) co_return std::unexpected(store.error());
   store_ = std::move(*store);
   for (const std::string& warning : store_->warnings()) log_.warning(warning);
@@ -249,6 +250,16 @@ void Daemon::build() {
                                      .me = settings_.instance_id,
                                      .on_interrupt = settings_.runs.on_interrupt});
   }
+  retries_ = std::make_unique<execution::Retries>(
+      clock_, random_, log_.named("execution"),
+      execution::RetrySettings{.policy = {.max_retries = settings_.retry.max_retries,
+                                          .base_delay = settings_.retry.base_delay,
+                                          .max_delay = settings_.retry.max_delay},
+                               .breaker = {.max_failures = settings_.breaker.max_failures,
+                                           .max_requests = settings_.breaker.max_requests,
+                                           .timeout = settings_.breaker.timeout,
+                                           .report_within = settings_.breaker.timeout,
+                                           .interval = settings_.breaker.interval}});
   runner_api_ = std::make_unique<execution::RunnerApi>(execution::RunnerApi::Parts{
       .store = *store_,
       .clock = clock_,
@@ -262,7 +273,8 @@ void Daemon::build() {
       .acknowledged =
           [this](const Run& run, const AttemptResult& result) {
             if (recent_ends_) recent_ends_->acknowledged(run, result);
-          }});
+          },
+      .retries = retries_.get()});
   launcher_ = std::make_unique<execution::SystemLauncher>(
       loop, offload_,
       execution::SystemLauncherSettings{.state_dir = settings_.state_dir,
@@ -277,7 +289,8 @@ void Daemon::build() {
                                    .workspace_log = *workspace_log_,
                                    .runner_api = *runner_api_,
                                    .log = log_.named("execution"),
-                                   .current_fence = fence},
+                                   .current_fence = fence,
+                                   .retries = retries_.get()},
       execution::DispatcherSettings{.instance = settings_.instance_id,
                                     .incarnation = incarnation_,
                                     .state_dir = settings_.state_dir,
@@ -332,7 +345,7 @@ void Daemon::build_api() {
             const std::string reason = not_ready();
             return server::Readiness{.ready = reason.empty(), .reason = reason};
           },
-      .health = [this] { return health_.checks(); },
+      .health = [this] { return checks(); },
       .config_problems = [this] { return publisher_->problems(); },
       .reload = [this] { return publisher_->publish_all(); },
       .runner_api =

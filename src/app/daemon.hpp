@@ -23,6 +23,7 @@
 #include "execution/system_launcher.hpp"
 #include "execution/workspace_log.hpp"
 #include "http/server.hpp"
+#include "runtime/circuit_breaker.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/directory_lock.hpp"
 #include "runtime/offload.hpp"
@@ -95,6 +96,11 @@ class Daemon {
   Task<Status> ask_election();
   Task<Status> look_at_disk();
   Task<Status> look_for_programs();
+  void make_breakers();
+  // Of the store's database, the election, and every host at which runs failed lately.
+  std::vector<BreakerReport> breakers();
+  // What is watched, and each breaker that is not closed.
+  std::vector<server::HealthCheck> checks();
   Task<> feed_watchdog(Duration interval);
   std::string not_ready() const;
 
@@ -108,10 +114,12 @@ class Daemon {
   SystemRandom random_;
   Logger log_;
   Offload offload_;
-  std::optional<DirectoryLock> directory_lock_;  // the embedded store has its own
-  std::optional<PostgresSettings> postgres_;     // absent: the embedded store
-  std::unique_ptr<Store> store_;                 // absent: not yet connected
-  std::optional<Zone> zone_;                     // the cluster's
+  std::optional<DirectoryLock> directory_lock_;     // the embedded store has its own
+  std::optional<PostgresSettings> postgres_;        // absent: the embedded store
+  std::shared_ptr<CircuitBreaker> store_breaker_;   // absent: the embedded store
+  std::optional<CircuitBreaker> election_breaker_;  // always there
+  std::unique_ptr<Store> store_;                    // absent: not yet connected
+  std::optional<Zone> zone_;                        // the cluster's
   Incarnation incarnation_;
   Instant started_at_;
   DaemonMetrics metrics_;
@@ -130,6 +138,7 @@ class Daemon {
   std::unique_ptr<execution::WorkspaceLog> workspace_log_;
   std::unique_ptr<execution::AssignmentSource> assignments_;
   std::unique_ptr<execution::RecentEnds> recent_ends_;  // of a store that may forget them
+  std::unique_ptr<execution::Retries> retries_;
   std::unique_ptr<execution::RunnerApi> runner_api_;
   std::unique_ptr<execution::SystemLauncher> launcher_;
   std::unique_ptr<execution::Dispatcher> dispatcher_;

@@ -168,7 +168,7 @@ void DaemonMetrics::note_plan(const std::vector<Occurrence>& occurrences,
 }
 
 void DaemonMetrics::note_end(const Run& run, RunStatus how) {
-  if (how == RunStatus::kInterrupted) return;  // counted as an attempt
+  if (!is_final(how) || how == RunStatus::kInterrupted) return;  // a later attempt decides
   metrics_.add(metric::kDeployments, {to_string(run.operation), to_string(how)});
   if (!run.started_at) return;
   metrics_.observe(metric::kDeploymentSeconds, {to_string(run.operation)},

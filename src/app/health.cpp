@@ -74,6 +74,11 @@ void Daemon::watch_health() {
 Task<Status> Daemon::ask_election() {
   const auto seen = co_await election_->observe();
   election_problem_ = seen ? "" : seen.error().message;
+  if (seen) {
+    election_breaker_->succeeded(clock_.boot_now());
+  } else {
+    election_breaker_->failed(clock_.boot_now());
+  }
   if (!seen) co_return std::unexpected(seen.error());
   election_answered_ = true;
   co_return Status();

@@ -100,6 +100,16 @@ struct Settings {
     std::vector<std::string> pass;  // patterns of variable names (config/environment.hpp)
   } environment;
 
+  // Of runs that failed for a passing reason, and of the hosts that they named.
+  struct {
+    std::int64_t max_retries = 0;
+    Duration base_delay{}, max_delay{};
+  } retry;
+  struct {
+    std::int64_t max_failures = 0, max_requests = 0;
+    Duration timeout{}, interval{};
+  } breaker;
+
   struct {
     Duration runs{}, state_versions{};
     std::int64_t least_state_versions = 0;

@@ -493,6 +493,50 @@ const SettingRow kRows[] = {
       "resume tries again although resources may exist that the state does not know"},
      set_on_interrupt,
      always<"hold">},
+    {{"retry.max_retries", "retry-max-retries", "PROVISIONER_RETRY_MAX_RETRIES", "3",
+      "how often a run is tried again that failed for a passing reason; a workspace may say "
+      "otherwise"},
+     [](Settings& s, std::string_view text) {
+       return set_number(s.retry.max_retries, text, 0, 100);
+     },
+     always<"3">},
+    {{"retry.base_delay", "retry-base-delay", "PROVISIONER_RETRY_BASE_DELAY", "1s",
+      "how long the first retry waits, a quarter more or less; each one after it twice as long"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.retry.base_delay, text, std::chrono::milliseconds(10), hours(1));
+     },
+     always<"1s">},
+    {{"retry.max_delay", "retry-max-delay", "PROVISIONER_RETRY_MAX_DELAY", "30s",
+      "the longest of these waits"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.retry.max_delay, text, std::chrono::milliseconds(10), hours(24));
+     },
+     always<"30s">},
+    {{"breaker.max_failures", "breaker-max-failures", "PROVISIONER_BREAKER_MAX_FAILURES", "5",
+      "so many passing failures in a row at one host of a cloud, registry or backend, and the "
+      "retries of all runs that failed there wait"},
+     [](Settings& s, std::string_view text) {
+       return set_number(s.breaker.max_failures, text, 1, 1000);
+     },
+     always<"5">},
+    {{"breaker.timeout", "breaker-timeout", "PROVISIONER_BREAKER_TIMEOUT", "30s",
+      "how long they wait before some try that host again"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.breaker.timeout, text, std::chrono::milliseconds(100), hours(24));
+     },
+     always<"30s">},
+    {{"breaker.max_requests", "breaker-max-requests", "PROVISIONER_BREAKER_MAX_REQUESTS", "3",
+      "how many of them; when as many succeeded, all go on"},
+     [](Settings& s, std::string_view text) {
+       return set_number(s.breaker.max_requests, text, 1, 1000);
+     },
+     always<"3">},
+    {{"breaker.interval", "breaker-interval", "PROVISIONER_BREAKER_INTERVAL", "60s",
+      "after which failures are counted anew"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.breaker.interval, text, seconds(1), hours(24));
+     },
+     always<"60s">},
     {{"environment.pass", "environment-pass", "PROVISIONER_ENVIRONMENT_PASS",
       "variables of the usual clouds: AWS_*, ARM_*, AZURE_*, GOOGLE_*, KUBE*, VAULT_*, TF_* and "
       "more",
@@ -559,6 +603,11 @@ std::vector<std::string> broken_relations(const Settings& settings) {
                     "x {} + {} = {}): raise runs.lease, or lower one of the others",
                     format_duration(runs.lease), format_duration(runs.heartbeat),
                     format_duration(runs.stop_allowance), format_duration(needed)));
+  }
+  if (settings.retry.base_delay > settings.retry.max_delay) {
+    broken.push_back(fmt::format(
+        "retry.base_delay ({}) is longer than retry.max_delay ({}): lower it, or raise the other",
+        format_duration(settings.retry.base_delay), format_duration(settings.retry.max_delay)));
   }
   if (settings.tls.cert.empty() != settings.tls.key.empty()) {
     const bool has_cert = !settings.tls.cert.empty();

@@ -36,11 +36,13 @@ constexpr std::string_view kKnownFields[] = {"enabled",
                                              "on_change",
                                              "ttl",
                                              "timeout",
+                                             "retry",
                                              "description",
                                              "name",
                                              "tags"};
 
 constexpr Duration kLongestTimeout = std::chrono::hours(24 * 7);
+constexpr std::int64_t kMostRetries = 100;
 
 void read_schedules(const json& document, WorkspaceSpec& spec, FileProblems& problems) {
   const auto member = [&](const char* field) {
@@ -178,6 +180,29 @@ void read_times(const json& document, WorkspaceSpec& spec, FileProblems& problem
   }
 }
 
+void read_retry(const json& document, WorkspaceSpec& spec, FileProblems& problems) {
+  const auto retry = document.find("retry");
+  if (retry == document.end() || retry->is_null()) return;
+  if (!retry->is_object()) {
+    problems.error("retry",
+                   fmt::format("expected an object such as {{\"max_retries\": 0}}, found {}",
+                               describe_json(*retry)));
+    return;
+  }
+  static constexpr std::string_view kFields[] = {"max_retries"};
+  check_known_fields(*retry, "retry", kFields, problems);
+  const auto most = retry->find("max_retries");
+  if (most == retry->end() || most->is_null()) return;
+  if (!most->is_number_integer() || *most < 0 || *most > kMostRetries) {
+    problems.error(
+        "retry.max_retries",
+        fmt::format("expected a whole number from 0 to {}, found {}", kMostRetries,
+                    most->is_number() ? most->dump() : std::string(describe_json(*most))));
+    return;
+  }
+  spec.max_retries = most->get<std::int64_t>();
+}
+
 void read_names(const json& document, WorkspaceSpec& spec, FileProblems& problems) {
   if (const auto name = read_text(document, "", "name", problems);
       name && *name != spec.name.value) {
@@ -283,6 +308,7 @@ Result<ParsedWorkspace> parse_workspace(const WorkspaceName& name, std::string_v
   read_include(*document, spec, problems);
   read_dependencies(*document, spec, problems);
   read_times(*document, spec, problems);
+  read_retry(*document, spec, problems);
   if (const auto jobs = document->find("jobs"); jobs != document->end()) {
     check_jobs(*jobs, problems);
   }

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "runtime/first_of.hpp"
 
 namespace provisioner::execution {
@@ -91,7 +93,11 @@ Task<> Dispatcher::claim_loop() {
     while (claiming_ && active() < static_cast<std::size_t>(settings_.capacity)) {
       if (!co_await claim_one()) break;
     }
-    co_await wake_.wait_until(parts_.clock, parts_.clock.boot_now() + kLookAgain);
+    BootInstant next = parts_.clock.boot_now() + kLookAgain;
+    if (parts_.retries != nullptr) {
+      next = std::min(next, parts_.retries->next_due().value_or(next));
+    }
+    co_await wake_.wait_until(parts_.clock, next);
   }
 }
 
@@ -114,6 +120,7 @@ Task<bool> Dispatcher::claim_one() {
   }
   store_away_ = false;
   if (!*claimed) co_return false;
+  if (parts_.retries != nullptr) parts_.retries->claimed((*claimed)->run.id);
   ++starting_;
   co_await start(std::move(**claimed));
   --starting_;
@@ -128,6 +135,7 @@ Task<Result<std::optional<ClaimedRun>>> Dispatcher::claim(std::optional<LeaderFe
   request.fence = fence;
   request.now = parts_.clock.now();
   request.lease = settings_.lease;
+  if (parts_.retries != nullptr) request.passed_over = parts_.retries->passed_over();
   auto claimed = co_await parts_.store.claim_next(request);
   if (claimed || claimed.error().kind != ErrorKind::kAmbiguous) co_return claimed;
   co_return co_await parts_.store.find_claim(request.claim);
@@ -135,12 +143,14 @@ Task<Result<std::optional<ClaimedRun>>> Dispatcher::claim(std::optional<LeaderFe
 
 Task<> Dispatcher::start(ClaimedRun claimed) {
   const Run& run = claimed.run;
-  parts_.workspace_log.write(run.workspace, parts_.clock.now(),
-                             log_subject(run.trigger, run.operation),
-                             claimed.fence.attempt == Attempt(1)
-                                 ? fmt::format("Starting {} {}", cause_of(run), beginning_of(run))
-                                 : fmt::format("Resuming {} {}: attempt {}", cause_of(run),
-                                               beginning_of(run), claimed.fence.attempt.value));
+  parts_.workspace_log.write(
+      run.workspace, parts_.clock.now(), log_subject(run.trigger, run.operation),
+      claimed.fence.attempt == Attempt(1)
+          ? fmt::format("Starting {} {}", cause_of(run), beginning_of(run))
+      : run.retries > 0 ? fmt::format("Trying again {} {}: attempt {}", cause_of(run),
+                                      beginning_of(run), claimed.fence.attempt.value)
+                        : fmt::format("Resuming {} {}: attempt {}", cause_of(run),
+                                      beginning_of(run), claimed.fence.attempt.value));
   const auto launched = co_await launch(claimed);
   if (!launched) co_await fail_attempt(claimed, launched.error());
 }

@@ -8,6 +8,7 @@
 
 #include "base/ids.hpp"
 #include "execution/launcher.hpp"
+#include "execution/retries.hpp"
 #include "execution/runner_api.hpp"
 #include "execution/supervisor.hpp"
 #include "execution/workspace_log.hpp"
@@ -47,6 +48,7 @@ class Dispatcher {
     RunnerApi& runner_api;
     Logger log;
     CurrentFence current_fence;
+    Retries* retries = nullptr;  // absent: no run is tried again
   };
   Dispatcher(Parts parts, DispatcherSettings settings);
 

@@ -6,6 +6,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "config/workspace_file.hpp"
 #include "execution/recovery.hpp"
 #include "execution/store_state_backend.hpp"
@@ -103,6 +104,7 @@ void RunnerApi::expect(const ClaimedRun& claimed) {
 void RunnerApi::attempt_ended(const RunId& run, Attempt attempt, RunStatus how,
                               const std::string& sentence) {
   if (how == RunStatus::kInterrupted) ++interrupted_;
+  if (parts_.retries != nullptr) parts_.retries->interrupted(run);
   forget(AttemptKey(run, attempt), how, sentence);
 }
 
@@ -299,6 +301,7 @@ Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {
   if (run && result->status == RunStatus::kSucceeded && run->operation == Operation::kDeploy) {
     result->ttl_expires_at = ttl_of(*run, now);
   }
+  if (run && parts_.retries != nullptr) result->retry = parts_.retries->offer(*run, *result);
   const auto finished = co_await parts_.store.finish_attempt(
       fence, *result, now, LogEnd{.offset = last->log_offset, .text = last->log});
   if (finished) {
@@ -306,10 +309,19 @@ Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {
       take(known_.try_emplace(key, Known{*run, last->log_offset, ""}).first->second,
            last->log_offset, last->log);
     }
+    const auto retry_at =
+        result->retry ? co_await accepted(fence) : std::optional<Instant>(std::nullopt);
     if (run && result->status == RunStatus::kInterrupted) ++interrupted_;
-    forget(key, result->status, sentence_of(*result));
-    if (run) log_end(*run, *result);
-    if (run && parts_.acknowledged) parts_.acknowledged(*run, *result);
+    if (retry_at) {
+      forget(key, RunStatus::kQueued, std::string(trim(result->retry->announcement)));
+    } else {
+      forget(key, result->status, sentence_of(*result));
+    }
+    if (run) {
+      if (parts_.retries != nullptr) parts_.retries->ended(*run, *result, retry_at);
+      log_end(*run, *result, retry_at);
+      if (parts_.acknowledged && !retry_at) parts_.acknowledged(*run, *result);
+    }
   }
   co_return answer(finished, 204);
 }
@@ -333,7 +345,14 @@ void RunnerApi::log_if_fenced(const AttemptFence& fence, const std::string& meth
                      std::move(fields));
 }
 
-void RunnerApi::log_end(const Run& run, const AttemptResult& result) const {
+Task<std::optional<Instant>> RunnerApi::accepted(AttemptFence fence) {
+  const auto run = co_await parts_.store.run(fence.run);
+  if (!run || run->attempt != fence.attempt || !waits_for_retry(*run)) co_return std::nullopt;
+  co_return run->not_before;
+}
+
+void RunnerApi::log_end(const Run& run, const AttemptResult& result,
+                        std::optional<Instant> retry_at) const {
   const LogFields fields = {{"workspace", run.workspace.value},
                             {"run_id", run.id.value},
                             {"correlation_id", run.correlation_id.value},
@@ -342,6 +361,11 @@ void RunnerApi::log_end(const Run& run, const AttemptResult& result) const {
     parts_.log.info(
         fmt::format("{} succeeded: {} added, {} changed, {} destroyed", to_string(run.operation),
                     result.resources.add, result.resources.change, result.resources.destroy),
+        fields);
+  } else if (retry_at) {
+    parts_.log.warning(
+        fmt::format("{} failed and is tried again at {}: {}", to_string(run.operation),
+                    format_rfc3339(*retry_at), result.error),
         fields);
   } else {
     parts_.log.warning(

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "base/ids.hpp"
+#include "execution/retries.hpp"
 #include "execution/workspace_log.hpp"
 #include "http/message.hpp"
 #include "model/workspace_spec.hpp"
@@ -35,8 +36,9 @@ class RunnerApi {
     Logger log;
     Assign assign;
     Duration lease;
-    // The store has acknowledged that this attempt ended so.
+    // The store has acknowledged that this attempt ended so, and its run with it.
     std::function<void(const Run&, const AttemptResult&)> acknowledged = {};
+    Retries* retries = nullptr;  // absent: no run is tried again
   };
   explicit RunnerApi(Parts parts);
   ~RunnerApi();
@@ -51,7 +53,7 @@ class RunnerApi {
   void attempt_ended(const RunId& run, Attempt attempt, RunStatus how, const std::string& sentence);
 
   // Called on the loop when an attempt that this daemon knows has ended, with the result of the
-  // attempt.
+  // attempt; kQueued: it failed, and its run is tried again.
   void on_end(std::function<void(const Run&, RunStatus)> listener) {
     on_end_ = std::move(listener);
   }
@@ -85,7 +87,9 @@ class RunnerApi {
   Task<http::Response> finish(AttemptFence fence, std::string body);
   void log_if_fenced(const AttemptFence& fence, const std::string& method,
                      const http::Response& response) const;
-  void log_end(const Run& run, const AttemptResult& result) const;
+  // When the run of an ended attempt is tried again, which was offered; absent: it has ended.
+  Task<std::optional<Instant>> accepted(AttemptFence fence);
+  void log_end(const Run& run, const AttemptResult& result, std::optional<Instant> retry_at) const;
 
   Task<> tee(const AttemptFence& fence, std::int64_t offset, std::string text);
   static void take(Known& known, std::int64_t offset, std::string_view text);

@@ -51,6 +51,10 @@ std::string_view to_string(Operation operation) { return name_of(kOperations, op
 std::string_view to_string(Trigger trigger) { return name_of(kTriggers, trigger); }
 std::string_view to_string(RunStatus status) { return name_of(kStatuses, status); }
 
+bool waits_for_retry(const Run& run) {
+  return run.status == RunStatus::kQueued && run.attempt != Attempt() && run.not_before.has_value();
+}
+
 Result<Operation> parse_operation(std::string_view text) {
   return value_of(kOperations, text, "run operation");
 }

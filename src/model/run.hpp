@@ -89,6 +89,8 @@ struct Run {
 
   RunStatus status = RunStatus::kQueued;
   Attempt attempt;  // the newest; 0 = never claimed
+  std::int64_t retries =
+      0;  // attempts that failed for a passing reason and were followed by another
   InstanceId instance;
   Term term;
   Instant created_at;
@@ -103,6 +105,9 @@ struct Run {
   bool needs_agreement() const { return trigger == Trigger::kChange && !confirmed; }
   friend bool operator==(const Run&, const Run&) = default;
 };
+
+// Whether it failed and is tried again at `not_before`.
+bool waits_for_retry(const Run& run);
 
 // Where the processes of an attempt live. Only the same machine, boot and pid namespace may speak
 // about their death.
@@ -131,6 +136,13 @@ struct AttemptRow {
   std::string error;
 };
 
+// When a failed attempt is followed by another one, unless something newer is in the way.
+struct RetryOffer {
+  Instant at;
+  std::string announcement;  // a line of the log, its newline included, where the offer is taken
+  friend bool operator==(const RetryOffer&, const RetryOffer&) = default;
+};
+
 // How an attempt ended, as its runner reports it.
 struct AttemptResult {
   RunStatus status = RunStatus::kFailed;  // final, or kInterrupted: try again
@@ -140,6 +152,12 @@ struct AttemptResult {
   bool needs_confirmation = false;        // the plan deletes or replaces and nobody agreed
   std::optional<std::string> lock_file;   // .terraform.lock.hcl, when init changed it
   std::optional<Instant> ttl_expires_at;  // of a successful deploy
+
+  // Of a failed one: the reason may pass by itself, and the host that it names, "" = none.
+  bool may_pass = false;
+  std::string host;
+  bool began_changes = false;       // the step that changes resources was begun
+  std::optional<RetryOffer> retry;  // the daemon's, who counts retries
 };
 
 }  // namespace provisioner

@@ -13,6 +13,7 @@ Workspace after_failure(Workspace workspace, const Run& run, const std::string& 
   if (run.operation == Operation::kDeploy) {
     workspace.status = WorkspaceStatus::kDeployFailed;
     workspace.last_deploy_error = error;
+    workspace.retry_at.reset();
   } else if (run.operation == Operation::kDestroy) {
     workspace.status = WorkspaceStatus::kDestroyFailed;
     workspace.last_destroy_error = error;
@@ -73,6 +74,20 @@ Workspace after_finish(Workspace workspace, const Run& run, const AttemptResult&
   return workspace;
 }
 
+Workspace after_failed_attempt(Workspace workspace, const Run& run, const std::string& error,
+                               Instant retry_at) {
+  if (run.operation != Operation::kDeploy && run.operation != Operation::kDestroy) return workspace;
+  if (run.operation == Operation::kDeploy) {
+    workspace.status = WorkspaceStatus::kDeployFailed;
+    workspace.last_deploy_error = error;
+  } else {
+    workspace.status = WorkspaceStatus::kDestroyFailed;
+    workspace.last_destroy_error = error;
+  }
+  workspace.retry_at = retry_at;
+  return workspace;
+}
+
 Duration destroy_retry_delay(std::int64_t failures) {
   constexpr Duration kFirst = std::chrono::minutes(15);
   constexpr Duration kLongest = std::chrono::hours(6);
@@ -83,12 +98,13 @@ Duration destroy_retry_delay(std::int64_t failures) {
 
 AfterInterruption after_interruption(const Run& run) {
   if (run.cancel_requested) return {RunStatus::kCancelled, "cancelled while it was interrupted"};
-  if (run.attempt.value >= kMostAttempts) {
+  const std::int64_t lost = run.attempt.value - run.retries;
+  if (lost >= kMostAttempts) {
     return {
         RunStatus::kInterrupted,
         fmt::format("{} attempts were interrupted, the last one included: look at the log, then "
                     "run it again by hand",
-                    run.attempt.value)};
+                    lost)};
   }
   return {RunStatus::kQueued, "resumed with a new attempt"};
 }

@@ -17,6 +17,11 @@ Workspace after_claim(Workspace workspace, const Run& run, Instant now);
 Workspace after_finish(Workspace workspace, const Run& run, const AttemptResult& result,
                        Instant now);
 
+// An attempt of `run` failed with `error`, and another one begins at `retry_at`: it is not one of
+// the failures in a row that destroy_retry_delay() counts.
+Workspace after_failed_attempt(Workspace workspace, const Run& run, const std::string& error,
+                               Instant retry_at);
+
 // How long a failed destroy waits for its next try: 15 minutes, doubling, at most 6 hours.
 // `failures` counts the failures in a row, 1 for the first.
 Duration destroy_retry_delay(std::int64_t failures);
@@ -27,7 +32,8 @@ struct AfterInterruption {
   std::string reason;
 };
 
-// A cancelled run ends cancelled. A run that lost `kMostAttempts` attempts is ended as interrupted,
+// A cancelled run ends cancelled. A run that lost `kMostAttempts` attempts (those that failed and
+// were tried again do not count) is ended as interrupted,
 // so that a poisonous workspace cannot occupy the dispatcher for ever.
 inline constexpr std::int64_t kMostAttempts = 5;
 AfterInterruption after_interruption(const Run& run);

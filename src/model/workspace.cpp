@@ -44,4 +44,8 @@ bool is_held(const Workspace& workspace, Instant now) {
   return workspace.held && (!workspace.hold_until || now < *workspace.hold_until);
 }
 
+bool is_suspended(const Workspace& workspace, Instant now) {
+  return !workspace.enabled || is_held(workspace, now);
+}
+
 }  // namespace provisioner

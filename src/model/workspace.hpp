@@ -64,7 +64,9 @@ struct Workspace {
   std::optional<Instant> last_config_modified;
   std::optional<Instant> ttl_expires_at;
   std::int64_t failed_destroys = 0;  // in a row
-  std::optional<Instant> retry_at;   // of a failed destroy
+  // When a failed destroy is begun again, or the queued run of a failed deploy or destroy goes on
+  // with another attempt.
+  std::optional<Instant> retry_at;
 
   Instant created_at;
   Instant updated_at;
@@ -78,5 +80,8 @@ bool may_have_resources(const Workspace& workspace);
 
 // Whether the schedule is suspended by a hold at `now`.
 bool is_held(const Workspace& workspace, Instant now);
+
+// Whether schedule, ttl, change and retry are: it is held or disabled.
+bool is_suspended(const Workspace& workspace, Instant now);
 
 }  // namespace provisioner

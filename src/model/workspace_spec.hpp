@@ -1,6 +1,7 @@
 // What a workspace's config.json says, after validation (behaviour.md lists the fields).
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <optional>
 #include <string>
@@ -55,6 +56,7 @@ struct WorkspaceSpec {
   OnChange on_change = OnChange::kRedeploy;
   std::optional<Duration> ttl;
   Duration timeout = std::chrono::minutes(60);
+  std::optional<std::int64_t> max_retries;  // of a run; absent = the daemon's setting
   std::string description;
   std::vector<std::string> tags;
 

@@ -288,6 +288,9 @@ std::string encode(const Finish& finish) {
       {"add", result.resources.add},         {"change", result.resources.change},
       {"destroy", result.resources.destroy}, {"needs_confirmation", result.needs_confirmation}};
   put(object, "exit_code", result.exit_code);
+  if (result.may_pass) object["may_pass"] = true;
+  if (!result.host.empty()) object["host"] = result.host;
+  if (result.began_changes) object["began_changes"] = true;
   put(object, "lock_file", result.lock_file);
   if (result.ttl_expires_at) object["ttl_expires_us"] = to_micros(*result.ttl_expires_at);
   if (!finish.log.empty()) {
@@ -311,6 +314,9 @@ Result<Finish> decode_finish(std::string_view text) {
   fields.read("destroy", result.resources.destroy);
   fields.read("needs_confirmation", result.needs_confirmation);
   fields.read("exit_code", result.exit_code);
+  fields.read("may_pass", result.may_pass);
+  fields.read("host", result.host);
+  fields.read("began_changes", result.began_changes);
   fields.read("lock_file", result.lock_file);
   fields.read("ttl_expires_us", ttl_micros);
   fields.read("log_offset", finish.log_offset);

@@ -193,8 +193,8 @@ Task<AttemptResult> Runner::work(const Assignment& assignment, LogSpool& log) {
   auto variables = environment(assignment, backend);
   if (!variables) co_return failed(variables.error());
   if (auto ok = write_inputs(assignment); !ok) co_return failed(ok.error());
-  Steps steps({loop_, clock_, random_, reaper_, options_.starter, course_, log, assignment,
-               directory_, std::move(*variables)});
+  Steps steps({loop_, clock_, reaper_, options_.starter, course_, log, assignment, directory_,
+               std::move(*variables)});
   AttemptResult result = co_await steps.run();
   // Nobody may write .terraform while it moves, or a state while it is handed over.
   co_await life_.end_the_others();

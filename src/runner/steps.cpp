@@ -15,7 +15,6 @@ namespace provisioner::runner {
 namespace {
 
 constexpr std::size_t kTailBytes = 8 * 1024;
-constexpr int kMostRetries = 3;
 
 void keep_tail(std::string& tail, std::string_view text) {
   tail += text;
@@ -56,6 +55,7 @@ Task<AttemptResult> Steps::run() {
   AttemptResult result = verdict.value_or(AttemptResult{.status = RunStatus::kSucceeded});
   if (!result.exit_code) result.exit_code = last_code_;
   result.resources = done_;
+  result.began_changes = began_changes_;
   result.error = parts_.log.masks().apply(std::move(result.error));
   if (const std::string now = cache_.lock_file(); now != lock_file_before_) result.lock_file = now;
   co_return result;
@@ -87,14 +87,20 @@ Task<Steps::Verdict> Steps::deploy() {
     done_ = *planned_->planned;
     co_return result;
   }
-  if (custom.deploy_apply) co_return co_await shell_step("apply", *custom.deploy_apply);
+  if (custom.deploy_apply) {
+    began_changes_ = true;
+    co_return co_await shell_step("apply", *custom.deploy_apply);
+  }
   co_return co_await apply(false);
 }
 
 Task<Steps::Verdict> Steps::destroy() {
   const CustomCommands& custom = parts_.assignment.commands;
   if (auto ended = co_await init(custom.destroy_init)) co_return ended;
-  if (custom.destroy_destroy) co_return co_await shell_step("destroy", *custom.destroy_destroy);
+  if (custom.destroy_destroy) {
+    began_changes_ = true;
+    co_return co_await shell_step("destroy", *custom.destroy_destroy);
+  }
   if (auto ended = co_await plan(true)) co_return ended;
   co_return co_await apply(true);
 }
@@ -118,10 +124,11 @@ Task<Steps::Verdict> Steps::init(const std::optional<std::string>& custom) {
 Task<Steps::Verdict> Steps::init_with_tofu() {
   const auto lock = co_await lock_plugin_cache();
   if (!lock) co_return failed(lock.error().message);
-  auto ended = co_await patiently(
+  const auto outcome = co_await tofu_step(
       "init", tofu::init_arguments({.upgrade = parts_.assignment.upgrade,
                                     .own_backend = !parts_.assignment.own_backend}));
   if (*lock >= 0) close(*lock);
+  auto ended = judge(outcome);
   initialised_ = !ended;
   co_return ended;
 }
@@ -162,16 +169,23 @@ Task<Steps::Verdict> Steps::plan(bool destroy) {
 Task<Steps::Verdict> Steps::plan_once(bool destroy) {
   std::error_code absent;
   const bool has_variables = std::filesystem::exists(parts_.directory.variables(), absent);
-  co_return co_await patiently(
+  const auto outcome = co_await tofu_step(
       "plan",
       tofu::plan_arguments({.destroy = destroy,
                             .var_file = has_variables ? parts_.directory.variables().string() : "",
                             .plan_file = parts_.directory.plan().string()}));
+  if (outcome) {
+    planned_ = outcome->summary;
+    plan_asks_for_init_ =
+        !outcome->exit.ended_well() && tofu::asks_for_init(outcome->summary, outcome->tail);
+  }
+  co_return judge(outcome);
 }
 
 Task<Steps::Verdict> Steps::apply(bool destroy) {
   const auto arguments = tofu::apply_arguments(parts_.directory.plan().string());
   const std::string name = destroy ? "destroy" : "apply";
+  began_changes_ = true;
   auto outcome = co_await tofu_step(name, arguments);
   if (outcome && !outcome->exit.ended_well() && outcome->summary.plan_is_stale &&
       !parts_.course.stopping()) {
@@ -191,38 +205,6 @@ Task<Steps::Verdict> Steps::apply(bool destroy) {
     if (outcome->exit.ended_well()) co_return std::nullopt;
   }
   co_return judge(outcome);
-}
-
-Task<Steps::Verdict> Steps::patiently(std::string step, std::vector<std::string> arguments) {
-  Duration pause = std::chrono::seconds(1);
-  for (int retries = 0;; ++retries) {
-    auto outcome = co_await tofu_step(step, arguments);
-    if (outcome && step == "plan") {
-      planned_ = outcome->summary;
-      plan_asks_for_init_ =
-          !outcome->exit.ended_well() && tofu::asks_for_init(outcome->summary, outcome->tail);
-    }
-    auto verdict = judge(outcome);
-    if (!verdict || parts_.course.stopping() || retries == kMostRetries || !outcome ||
-        outcome->exit.signal != 0) {
-      co_return verdict;
-    }
-    const auto failure = tofu::classify_failure({step, outcome->exit.code, outcome->exit.signal},
-                                                outcome->summary, outcome->tail);
-    if (!failure.is_retryable()) co_return verdict;
-    const auto wait =
-        std::chrono::duration_cast<Duration>(pause * (0.75 + parts_.random.fraction() / 2));
-    parts_.log.append(
-        fmt::format("{} failed for a reason that may pass: trying again in {}", step,
-                    format_duration(std::chrono::duration_cast<std::chrono::milliseconds>(wait))));
-    const BootInstant until = parts_.clock.boot_now() + wait;
-    while (parts_.clock.boot_now() < until && !parts_.course.stopping()) {
-      co_await parts_.clock.sleep_until(
-          std::min(until, parts_.clock.boot_now() + std::chrono::milliseconds(50)));
-    }
-    if (parts_.course.stopping()) co_return stopped();
-    pause *= 2;
-  }
 }
 
 Task<Result<Steps::Outcome>> Steps::tofu_step(std::string step,
@@ -312,7 +294,16 @@ Steps::Verdict Steps::judge(const Result<Outcome>& outcome) {
   AttemptResult result = failed(failure.sentence);
   // Nobody here asked for it: a stranger's signal, or the trampoline's end.
   if (failure.kind == tofu::FailureKind::kInterrupted) result.status = RunStatus::kInterrupted;
+  result.may_pass = failure.is_retryable();
+  if (!is_our_relay(failure.host)) result.host = parts_.log.masks().apply(failure.host);
   return result;
+}
+
+// Whose troubles are the daemon's, and no cloud's.
+bool Steps::is_our_relay(const std::string& host) const {
+  const auto address = parts_.environment.find("TF_HTTP_ADDRESS");
+  return !host.empty() && address != parts_.environment.end() &&
+         address->second.contains("//" + host + "/");
 }
 
 AttemptResult Steps::stopped() const {

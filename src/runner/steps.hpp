@@ -18,7 +18,6 @@
 #include "runner/protocol.hpp"
 #include "runner/stop.hpp"
 #include "runtime/clock.hpp"
-#include "runtime/random.hpp"
 #include "tofu/output.hpp"
 
 namespace provisioner::runner {
@@ -28,7 +27,6 @@ class Steps {
   struct Parts {
     boost::asio::any_io_executor loop;
     Clock& clock;
-    Random& random;
     Reaper& reaper;
     int starter = -1;  // as Process::start takes it
     Course& course;
@@ -70,11 +68,10 @@ class Steps {
   Task<Result<Outcome>> step(std::string step, Command command);
   // Releases a lock in a backend of the workspace's own that `failed` took and could not release.
   Task<> release_lock(const Outcome& failed);
-  // Repeats a step that changes nothing outside while it fails for a passing reason.
-  Task<Verdict> patiently(std::string step, std::vector<std::string> arguments);
 
   Verdict judge(const Result<Outcome>& outcome);
   AttemptResult stopped() const;
+  bool is_our_relay(const std::string& host) const;
   std::vector<std::string> environment_list() const;
   Task<Result<int>> lock_plugin_cache();
 
@@ -83,6 +80,7 @@ class Steps {
   std::string lock_file_before_;
   bool initialised_ = false;
   bool init_left_out_ = false;
+  bool began_changes_ = false;
   bool plan_asks_for_init_ = false;             // the last one
   std::optional<tofu::OutputSummary> planned_;  // of the last plan
   ResourceCounts done_;

@@ -7,11 +7,6 @@
 namespace provisioner {
 namespace {
 
-// Schedule, ttl, change and retry are all suspended.
-bool is_suspended(const Workspace& workspace, Instant now) {
-  return !workspace.enabled || is_held(workspace, now);
-}
-
 // The last thing done was to deploy just this change: whatever became of it, it is not repeated.
 bool change_was_tried(const Situation& s) {
   const auto newest = std::ranges::find_if(s.recent, [](const Run& run) {

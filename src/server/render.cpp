@@ -69,6 +69,7 @@ Json json_of(const Run& run) {
           {"status", to_string(run.status)},
           {"cancel_requested", run.cancel_requested},
           {"attempt", run.attempt.value},
+          {"retries", run.retries},
           {"instance", or_null(run.instance)},
           {"term", run.attempt.value == 0 ? Json() : Json(run.term.value)},
           {"created_at", format_rfc3339(run.created_at)},

@@ -15,7 +15,7 @@ namespace provisioner {
 inline constexpr std::string_view kSelectRuns =
     "SELECT r.seq, r.id, r.workspace, r.operation, r.mode, r.trigger, r.scheduled_for, "
     "r.requested_by, r.config, r.bundle, r.inputs_hash, r.not_before, r.waiting_for, r.upgrade, "
-    "r.confirmed, r.status, r.attempt, r.instance, r.term, r.created_at, r.started_at, "
+    "r.confirmed, r.status, r.attempt, r.retries, r.instance, r.term, r.created_at, r.started_at, "
     "r.finished_at, r.exit_code, r.error, r.resources_add, r.resources_change, "
     "r.resources_destroy, r.cancel_requested, r.correlation_id FROM runs r ";
 
@@ -44,6 +44,7 @@ PlacedRun read_run(Row row) {
   r.confirmed = row.boolean();
   r.status = row.checked(parse_run_status(row.text()));
   r.attempt = row.template as<Attempt>();
+  r.retries = row.integer();
   r.instance = row.template as<InstanceId>();
   r.term = row.template as<Term>();
   r.created_at = row.instant();

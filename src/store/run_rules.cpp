@@ -10,6 +10,18 @@
 #include "model/transitions.hpp"
 
 namespace provisioner {
+namespace {
+
+// It failed, as its last attempt did.
+Run not_tried_again(Run waiting, std::string_view why, Instant now) {
+  waiting.status = RunStatus::kFailed;
+  waiting.error += fmt::format("; not tried again: {}", why);
+  waiting.not_before.reset();
+  waiting.finished_at = now;
+  return waiting;
+}
+
+}  // namespace
 
 Run as_queued(const NewRun& wanted) {
   Run run;
@@ -44,9 +56,13 @@ Error run_exists(const RunId& id) {
 }
 
 Error slot_is_busy(const Run& with) {
-  return {ErrorKind::kConflict,
-          fmt::format("workspace {} is busy: {} run {} is {}", with.workspace.value,
-                      to_string(with.operation), with.id.value, to_string(with.status))};
+  std::string sentence =
+      fmt::format("workspace {} is busy: {} run {} is {}", with.workspace.value,
+                  to_string(with.operation), with.id.value, to_string(with.status));
+  if (waits_for_retry(with)) {
+    sentence += fmt::format(" and tried again at {}", format_rfc3339(*with.not_before));
+  }
+  return {ErrorKind::kConflict, std::move(sentence)};
 }
 
 Error not_queued(const Run& present) {
@@ -54,7 +70,18 @@ Error not_queued(const Run& present) {
           fmt::format("run {} is {}, not queued", present.id.value, to_string(present.status))};
 }
 
+std::optional<Run> after_suspension(const std::optional<Run>& queued, const Workspace& before,
+                                    const Workspace& after, Instant now) {
+  if (!queued || !waits_for_retry(*queued)) return std::nullopt;
+  if (is_suspended(before, now) || !is_suspended(after, now)) return std::nullopt;
+  return not_tried_again(
+      *queued, after.enabled ? "the workspace is held" : "the workspace is disabled", now);
+}
+
 Run after_superseded(Run waiting, const RunId& by, Instant now) {
+  if (waits_for_retry(waiting)) {
+    return not_tried_again(std::move(waiting), fmt::format("superseded by run {}", by.value), now);
+  }
   waiting.status = waiting.attempt == Attempt() ? RunStatus::kCancelled : RunStatus::kInterrupted;
   waiting.error = fmt::format("superseded by run {}", by.value);
   waiting.finished_at = now;
@@ -68,9 +95,11 @@ Result<Run> after_cancel_request(Run present, Instant now) {
   }
   present.cancel_requested = true;
   if (present.status == RunStatus::kQueued) {
+    present.error = waits_for_retry(present)
+                        ? fmt::format("cancelled before it was tried again: {}", present.error)
+                    : present.attempt == Attempt() ? "cancelled before it began"
+                                                   : "cancelled before it was resumed";
     present.status = RunStatus::kCancelled;
-    present.error = present.attempt == Attempt() ? "cancelled before it began"
-                                                 : "cancelled before it was resumed";
     present.finished_at = now;
   }
   return present;
@@ -95,6 +124,8 @@ Run as_claimed(Run run, const ClaimRequest& request, Term term) {
   run.status = RunStatus::kRunning;
   run.instance = request.instance;
   run.term = term;
+  run.not_before.reset();
+  run.error.clear();  // its attempt keeps it
   if (!run.started_at) run.started_at = request.now;
   return run;
 }
@@ -155,13 +186,28 @@ Status check_interruption(const std::optional<StoredAttempt>& found, const Inter
   return {};
 }
 
-Run after_attempt(Run run, const AttemptResult& result, Instant now) {
-  run.status = result.status;
-  run.finished_at = now;
-  run.exit_code = result.exit_code;
-  run.error = result.error;
-  run.resources = result.resources;
-  return run;
+AfterFinishedAttempt after_finished_attempt(const Run& run, const Workspace& before,
+                                            const std::optional<RunId>& newer,
+                                            const AttemptResult& result, Instant now) {
+  AfterFinishedAttempt after{.run = run, .workspace = before, .log = {}};
+  Run& r = after.run;
+  r.exit_code = result.exit_code;
+  r.error = result.error;
+  r.resources = result.resources;
+  const bool stopped = is_suspended(before, now) && run.trigger != Trigger::kManual;
+  if (result.status == RunStatus::kFailed && result.retry && !newer && !run.cancel_requested &&
+      !stopped) {
+    r.status = RunStatus::kQueued;
+    r.not_before = result.retry->at;
+    r.retries += 1;
+    after.workspace = after_failed_attempt(before, r, result.error, result.retry->at);
+    after.log = result.retry->announcement;
+    return after;
+  }
+  r.status = result.status;
+  r.finished_at = now;
+  after.workspace = after_finish(before, r, result, now);
+  return after;
 }
 
 AfterInterruptedAttempt after_interrupted_attempt(const Run& run, const Workspace& before,

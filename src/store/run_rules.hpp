@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "store/run_rows.hpp"
 
@@ -18,6 +19,10 @@ Error unknown_bundle(const NewRun& run);
 Error run_exists(const RunId& id);
 Error slot_is_busy(const Run& with);
 Error not_queued(const Run& present);
+
+// `queued` ended, where it waits for a retry and the workspace became held or disabled.
+std::optional<Run> after_suspension(const std::optional<Run>& queued, const Workspace& before,
+                                    const Workspace& after, Instant now);
 
 // A waiting run that `by` replaces. One that waits to be resumed has left resources half done.
 Run after_superseded(Run waiting, const RunId& by, Instant now);
@@ -55,8 +60,17 @@ bool has_ended_so(const std::optional<StoredAttempt>& found, const AttemptFence&
 // kNotFound; kConflict when it has ended, or its heartbeat moved on since it was observed.
 Status check_interruption(const std::optional<StoredAttempt>& found, const Interruption& observed);
 
-// `run` after an attempt that was not interrupted.
-Run after_attempt(Run run, const AttemptResult& result, Instant now);
+// What an attempt that was not interrupted makes of its run: it has ended, or, where the result
+// offers a retry, is queued again. A newer run of the slot, a cancel, a hold and a disabled
+// workspace win over the offer; but a hold does not stop what a person ordered in spite of it.
+struct AfterFinishedAttempt {
+  Run run;
+  Workspace workspace;
+  std::string_view log;  // to be appended to the attempt's; a part of the result
+};
+AfterFinishedAttempt after_finished_attempt(const Run& run, const Workspace& before,
+                                            const std::optional<RunId>& newer,
+                                            const AttemptResult& result, Instant now);
 
 // What an interrupted attempt makes of its run: resumed or ended, and the workspace held when
 // `hold` says why a person must look. `newer` is the run that waits for the slot, if there is one.

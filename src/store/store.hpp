@@ -105,6 +105,7 @@ struct ClaimRequest {
   std::optional<LeaderFence> fence;  // required with execution = leader
   Instant now;
   Duration lease = std::chrono::seconds(150);
+  std::vector<RunId> passed_over;  // left to others, or to a later claim
 };
 
 struct ClaimedRun {
@@ -273,7 +274,8 @@ class Store {
 
   virtual Task<Result<std::vector<Workspace>>> workspaces() = 0;      // by name
   virtual Task<Result<Workspace>> workspace(WorkspaceName name) = 0;  // kNotFound
-  // Writes what people set: enabled, held, hold_until, hold_reason, ttl_expires_at, retry_at.
+  // Writes what people set: enabled, held, hold_until, hold_reason, ttl_expires_at, retry_at. Who
+  // holds or disables it ends a run that waits to be tried again; so does a publication.
   // kVersionConflict unless `row.version` is current; returns the row with its new version.
   virtual Task<Result<Workspace>> update_workspace(Workspace row, Instant now) = 0;
   // Forgets a workspace with its runs, ledger and states. kConflict while a run is active.
@@ -307,6 +309,8 @@ class Store {
   // With status kInterrupted it is resumed by after_interruption(). A repeated call with the same
   // fence and status is ok (lost reply). `log` is appended in the same transaction; where it does
   // not follow on what is stored it is left out, for it must not keep the attempt from ending.
+  // A failed one whose result offers a retry is followed by another attempt of the same run
+  // (run_rules.hpp says when), which waits in the queue; the log then says so.
   virtual Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now,
                                       LogEnd log = {}) = 0;
   // Ends an attempt whose processes are dead or whose lease was seen to expire. kConflict when its

@@ -22,10 +22,11 @@ bool contains_any(std::string_view text, std::span<const std::string_view> words
       words, [&](std::string_view word) { return contains_ignoring_case(text, word); });
 }
 
-bool is_state_refusal(std::string_view text) {
-  constexpr std::array<std::string_view, 3> kWords = {
-      "failed to save state", "failed to upload state", "error saving state"};
-  return contains_any(text, kWords) && contains_ignoring_case(text, "http error: 409");
+bool is_unsaved_state(std::string_view text) {
+  constexpr std::array<std::string_view, 5> kWords = {
+      "failed to save state", "failed to upload state", "error saving state",
+      "failed to persist state", "errored.tfstate"};
+  return contains_any(text, kWords);
 }
 
 bool is_interruption(std::string_view text) {
@@ -52,33 +53,50 @@ bool is_configuration_error(const Diagnostic& error) {
   };
   if (error.summary.starts_with("Terraform encountered problems during initiali")) return true;
   if (error.summary.starts_with("OpenTofu encountered problems during initiali")) return true;
+  constexpr std::array<std::string_view, 3> kDetails = {"no available releases match",
+                                                        "does not have a provider named",
+                                                        "no versions available that match"};
+  if (contains_any(error.detail, kDetails)) return true;
   return std::ranges::any_of(
       kSummaries, [&](std::string_view word) { return error.summary.starts_with(word); });
 }
 
 FailureKind kind_of(const Diagnostic& error) {
   const std::string whole = error.summary + "\n" + error.detail;
-  if (whole.contains("Error acquiring the state lock") && whole.contains("already locked")) {
+  if (whole.contains("Error acquiring the state lock") &&
+      (whole.contains("already locked") || whole.contains("Lock Info:"))) {
     return FailureKind::kLocked;
   }
-  if (is_state_refusal(whole)) return FailureKind::kStateRefused;
+  if (is_unsaved_state(whole)) {
+    return contains_ignoring_case(whole, "http error: 409") ? FailureKind::kStateRefused
+                                                            : FailureKind::kStateUnsaved;
+  }
   if (is_interruption(whole)) return FailureKind::kInterrupted;
   if (is_configuration_error(error)) return FailureKind::kConfiguration;
-  if (speaks_of_passing_fault(whole)) return FailureKind::kTransient;
-  return FailureKind::kOther;
+  return kind_of_fault(whole);
 }
 
 // The kind that decides when errors differ: what forbids a retry wins over what allows one.
 FailureKind decisive_kind(const OutputSummary& summary) {
-  constexpr std::array kOrder = {FailureKind::kStateRefused, FailureKind::kInterrupted,
-                                 FailureKind::kLocked,       FailureKind::kConfiguration,
-                                 FailureKind::kOther,        FailureKind::kTransient};
+  using enum FailureKind;
+  constexpr std::array kOrder = {kStateRefused,  kStateUnsaved, kInterrupted, kLocked,
+                                 kConfiguration, kDenied,       kQuota,       kExists,
+                                 kOther,         kTransient};
   for (const FailureKind kind : kOrder) {
     const bool has = std::ranges::any_of(
         summary.errors, [&](const Diagnostic& error) { return kind_of(error) == kind; });
     if (has) return kind;
   }
   return FailureKind::kOther;
+}
+
+// Every error is of a passing kind here.
+std::string first_host(const OutputSummary& summary) {
+  for (const Diagnostic& error : summary.errors) {
+    std::string host = host_in(error.summary + "\n" + error.detail);
+    if (!host.empty()) return host;
+  }
+  return "";
 }
 
 // The last line of `tail` that says something.
@@ -96,28 +114,6 @@ std::string how_it_ended(const StepExit& exit) {
 }
 
 }  // namespace
-
-std::string_view to_string(FailureKind kind) {
-  switch (kind) {
-    case FailureKind::kConfiguration: return "configuration";
-    case FailureKind::kTransient: return "transient";
-    case FailureKind::kLocked: return "locked";
-    case FailureKind::kPlanStale: return "plan_stale";
-    case FailureKind::kStateRefused: return "state_refused";
-    case FailureKind::kInterrupted: return "interrupted";
-    case FailureKind::kOther: return "other";
-  }
-  return "other";
-}
-
-bool speaks_of_passing_fault(std::string_view text) {
-  // "timeout" is also written "timed out", and DNS says "temporary failure in name resolution".
-  constexpr std::array<std::string_view, 11> kWords = {
-      "connection refused",  "timeout",       "timed out",           "temporary failure",
-      "rate limit",          "rate exceeded", "service unavailable", "too many requests",
-      "connection reset by", "throttling",    "tls handshake"};
-  return contains_any(text, kWords);
-}
 
 bool asks_for_init(const OutputSummary& summary, std::string_view tail) {
   // Both products end such an error with the command that mends it.
@@ -139,15 +135,17 @@ Failure classify_failure(const StepExit& exit, const OutputSummary& summary,
     if (!said.empty()) failure.sentence += fmt::format(": {}", said);
     if (exit.signal != 0 || is_interruption(tail)) {
       failure.kind = FailureKind::kInterrupted;
-    } else if (speaks_of_passing_fault(tail)) {
-      failure.kind = FailureKind::kTransient;
+    } else {
+      failure.kind = kind_of_fault(tail);
     }
+    if (failure.is_retryable()) failure.host = host_in(tail);
     return failure;
   }
   failure.sentence = fmt::format("{}: {}", exit.step, summary.first_error());
   failure.kind = summary.plan_is_stale ? FailureKind::kPlanStale : decisive_kind(summary);
   if (exit.signal != 0) failure.kind = FailureKind::kInterrupted;
   if (failure.kind == FailureKind::kLocked) failure.lock_id = summary.lock_in_the_way;
+  if (failure.is_retryable()) failure.host = first_host(summary);
   return failure;
 }
 

@@ -24,6 +24,11 @@ Ending lock_ending(Transaction& tx, const RunId& run, Attempt attempt) {
           .queued = ask_queued_beside(tx, run)};
 }
 
+std::optional<RunId> newer_run(const Rows& queued) {
+  if (queued.empty()) return std::nullopt;
+  return queued[0].as<RunId>();
+}
+
 // Queues. Ends the row and releases its state lock in the same transaction, so that the next
 // attempt never meets the lock of a dead one.
 void end_attempt(Transaction& tx, const AttemptRow& row, RunStatus status, const std::string& error,
@@ -41,8 +46,7 @@ Task<InterruptionOutcome> resume_or_end(Transaction& tx, const Ending& ending,
                                         Instant now) {
   const Workspace before = read_workspace((co_await tx.rows(ending.workspace))[0]);
   const Rows run_rows = co_await tx.rows(ending.run);
-  const Rows queued = co_await tx.rows(ending.queued);
-  const auto newer = queued.empty() ? std::nullopt : std::optional(queued[0].as<RunId>());
+  const auto newer = newer_run(co_await tx.rows(ending.queued));
   AfterInterruptedAttempt after =
       after_interrupted_attempt(read_run(run_rows[0]).run, before, newer, reason, hold, now);
   if (after.outdates_plans) outdate_plans(tx, before.name);
@@ -63,18 +67,26 @@ Task<Status> finish_attempt(Transaction& tx, const AttemptFence& fence, const At
     co_return still;
   }
   const AttemptRow& row = found->row;
-  if (!log.text.empty()) send_log(tx, fence, log);
-  end_attempt(tx, row, result.status, result.error, now);
+  if (!log.text.empty()) send_log(tx, fence, log.offset, log.text);
   if (result.lock_file) set_lock_file(tx, row.workspace, *result.lock_file);
   if (result.status == RunStatus::kInterrupted) {
+    end_attempt(tx, row, result.status, result.error, now);
     const std::string reason = result.error.empty() ? "by its runner" : result.error;
     co_await resume_or_end(tx, ending, reason, "", now);
     co_return Status();
   }
-  const Run ended = after_attempt(read_run((co_await tx.rows(ending.run))[0]).run, result, now);
+  const Rows run_rows = co_await tx.rows(ending.run);
   const Workspace before = read_workspace((co_await tx.rows(ending.workspace))[0]);
-  save_run(tx, ended);
-  save_workspace(tx, before, after_finish(before, ended, result, now), now);
+  const auto newer = newer_run(co_await tx.rows(ending.queued));
+  AfterFinishedAttempt after =
+      after_finished_attempt(read_run(run_rows[0]).run, before, newer, result, now);
+  if (!after.log.empty()) {
+    const auto end = log.offset + static_cast<std::int64_t>(log.text.size());
+    send_log(tx, fence, end, after.log);
+  }
+  end_attempt(tx, row, result.status, result.error, now);
+  save_run(tx, after.run);
+  save_workspace(tx, before, std::move(after.workspace), now);
   co_return Status();
 }
 

@@ -69,13 +69,13 @@ void insert_attempt(Transaction& tx, const Run& run, const ClaimRequest& request
 
 Task<Result<std::optional<ClaimedRun>>> claim(Transaction& tx, const ClaimRequest& request,
                                               const Run& likely, Term term) {
-  auto locked = lock_claimable(tx, request.now);
+  auto locked = lock_claimable(tx, request);
   Basis basis = ask_basis(tx, likely.workspace, likely.definition.bundle);
   auto queued = one_run(co_await tx.rows(locked));
   if (!queued) {
     // Everything claimable is held by others: wait for the oldest one's.
     tx.lock("SELECT 1 FROM workspace_states WHERE name = $1 FOR NO KEY UPDATE", likely.workspace);
-    locked = lock_claimable(tx, request.now);
+    locked = lock_claimable(tx, request);
     basis = ask_basis(tx, likely.workspace, likely.definition.bundle);
     queued = one_run(co_await tx.rows(locked));
     if (!queued) co_return std::nullopt;
@@ -122,7 +122,7 @@ Task<Result<std::optional<ClaimedRun>>> claim_next(Transaction& tx, const ClaimR
   }
   // An empty queue, which is nearly always so, costs one round trip and no transaction.
   const auto known_rows = tx.ask(select_claimed(), hash_of(request.claim));
-  const auto oldest_rows = ask_claimable(tx, request.now);
+  const auto oldest_rows = ask_claimable(tx, request);
   Term term;
   if (request.fence) {
     if (auto leads = co_await check_leader(tx, *request.fence); !leads) {

@@ -29,7 +29,8 @@ Task<Result<WorkspaceName>> check_attempt(Transaction& tx, const AttemptFence& f
 Task<Status> append_log(Transaction& tx, const AttemptFence& fence, std::int64_t offset,
                         const std::string& text);
 // Queues. In the transaction that holds the attempt; leaves out what does not follow on the log.
-void send_log(Transaction& tx, const AttemptFence& fence, const LogEnd& log);
+void send_log(Transaction& tx, const AttemptFence& fence, std::int64_t offset,
+              std::string_view text);
 Task<Result<std::vector<LogChunk>>> log(Transaction& tx, const RunId& id, Attempt attempt,
                                         std::int64_t offset, std::int64_t limit);
 

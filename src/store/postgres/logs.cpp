@@ -53,8 +53,9 @@ Task<Status> append_log(Transaction& tx, const AttemptFence& fence, std::int64_t
   co_return check_log_offset(fence, offset, (co_await tx.rows(size))[0].integer());
 }
 
-void send_log(Transaction& tx, const AttemptFence& fence, const LogEnd& log) {
-  tx.send(kAppend, fence.run, fence.attempt, hash_of(fence.claim), log.offset, Blob{log.text});
+void send_log(Transaction& tx, const AttemptFence& fence, std::int64_t offset,
+              std::string_view text) {
+  tx.send(kAppend, fence.run, fence.attempt, hash_of(fence.claim), offset, Blob{text});
   tx.announce(Change::Topic::kLog, fence.run.value);
 }
 

@@ -11,7 +11,7 @@
 namespace provisioner::postgres {
 namespace {
 
-constexpr std::array<Migration, 2> kMigrations = {{
+constexpr std::array<Migration, 3> kMigrations = {{
     {"several instances", R"sql(
 CREATE TABLE leader_election (
   id VARCHAR(255) PRIMARY KEY,
@@ -324,6 +324,10 @@ CREATE UNIQUE INDEX api_tokens_in_use ON api_tokens (name) WHERE revoked_at IS N
     {"correlation of runs", R"sql(
 -- The trace-id of the request that a run comes from, or one of its own.
 ALTER TABLE runs ADD COLUMN correlation_id TEXT NOT NULL DEFAULT '';
+)sql"},
+    {"retries of runs", R"sql(
+-- Attempts that failed for a passing reason and were followed by another one.
+ALTER TABLE runs ADD COLUMN retries BIGINT NOT NULL DEFAULT 0;
 )sql"},
 }};
 

@@ -35,12 +35,14 @@ Pool::Lease::~Lease() {
 }
 
 Pool::Pool(const boost::asio::any_io_executor& loop, Clock& clock, PostgresSettings settings,
-           std::string session, std::shared_ptr<PostgresCounters> counters)
+           std::string session, std::shared_ptr<PostgresCounters> counters,
+           std::shared_ptr<CircuitBreaker> breaker)
     : loop_(loop),
       clock_(clock),
       settings_(std::move(settings)),
       session_(std::move(session)),
-      counters_(std::move(counters)) {}
+      counters_(std::move(counters)),
+      breaker_(std::move(breaker)) {}
 
 Task<Pool::Lease> Pool::acquire(BootInstant deadline) {
   const auto self = shared_from_this();
@@ -55,7 +57,9 @@ Task<Pool::Lease> Pool::acquire(BootInstant deadline) {
       }
       --open_;
     }
-    if (open_ < settings_.max_connections) break;
+    // Whoever waits for a turn would be refused when it comes.
+    const bool is_refused = breaker_ && !breaker_->admits(clock_.boot_now());
+    if (is_refused || open_ < settings_.max_connections) break;
     const auto turn = std::make_shared<Signal>(loop_);
     waiting_.push_back(turn);
     count();
@@ -74,7 +78,7 @@ Task<Pool::Lease> Pool::acquire(BootInstant deadline) {
   std::optional<SqlError> failure;
   try {
     const BootInstant opened = clock_.boot_now();
-    auto fresh = co_await dial(deadline);
+    auto fresh = co_await dial_if_let(deadline);
     if (!closed_) co_return Lease(self, std::move(fresh), opened);
     failure = SqlError("", Error{ErrorKind::kUnavailable, "the store is being closed"});
   } catch (const SqlError& error) {
@@ -130,6 +134,33 @@ void Pool::close() {
   for (Connection* connection : leased_) connection->close();
   for (const auto& turn : waiting_) turn->notify();
   waiting_.clear();
+}
+
+Task<std::unique_ptr<Connection>> Pool::dial_if_let(BootInstant deadline) {
+  if (!breaker_) co_return co_await dial(deadline);
+  if (!breaker_->admit(clock_.boot_now())) {
+    const auto report = report_on(*breaker_, "store", clock_.now(), clock_.boot_now());
+    throw SqlError("", Error{ErrorKind::kUnavailable,
+                             fmt::format("the store's database cannot be reached since {}, and is "
+                                         "tried again at {}: {}",
+                                         format_rfc3339(report.opened_at.value_or(clock_.now())),
+                                         format_rfc3339(report.next_probe.value_or(clock_.now())),
+                                         complaint_)});
+  }
+  try {
+    auto connection = co_await dial(deadline);
+    breaker_->succeeded(clock_.boot_now());
+    co_return connection;
+  } catch (const SqlError& error) {
+    // A server that refuses us is there.
+    if (error.error().kind == ErrorKind::kUnavailable) {
+      complaint_ = error.error().message;
+      breaker_->failed(clock_.boot_now());
+    } else {
+      breaker_->gave_up(clock_.boot_now());
+    }
+    throw;
+  }
 }
 
 Task<std::unique_ptr<Connection>> Pool::dial(BootInstant deadline) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "runtime/circuit_breaker.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/signal.hpp"
 #include "store/postgres/connection.hpp"
@@ -43,8 +44,10 @@ class Pool : public std::enable_shared_from_this<Pool> {
   };
 
   // `session` is the application_name of all its connections, by which others know them.
+  // With `breaker`, acquire() opens no connection while it lets nothing pass, and fails at once.
   Pool(const boost::asio::any_io_executor& loop, Clock& clock, PostgresSettings settings,
-       std::string session, std::shared_ptr<PostgresCounters> counters);
+       std::string session, std::shared_ptr<PostgresCounters> counters,
+       std::shared_ptr<CircuitBreaker> breaker = nullptr);
 
   // Throws SqlError: kUnavailable names every host and what is wrong with it.
   Task<Lease> acquire(BootInstant deadline);
@@ -70,6 +73,7 @@ class Pool : public std::enable_shared_from_this<Pool> {
     BootInstant opened, since;
   };
 
+  Task<std::unique_ptr<Connection>> dial_if_let(BootInstant deadline);
   Task<std::unique_ptr<Connection>> dial(BootInstant deadline);
   Task<std::unique_ptr<Connection>> dial_host(const PostgresHost& host, BootInstant deadline);
   Task<> check_timeline(Connection& connection, BootInstant deadline);
@@ -81,6 +85,8 @@ class Pool : public std::enable_shared_from_this<Pool> {
   PostgresSettings settings_;
   std::string session_;
   std::shared_ptr<PostgresCounters> counters_;
+  std::shared_ptr<CircuitBreaker> breaker_;
+  std::string complaint_;  // of the last failure that the breaker counted
   std::string server_version_;
   std::size_t first_host_ = 0;         // the last that was good
   std::int64_t highest_timeline_ = 0;  // ever seen: a lower one is an old primary

@@ -316,11 +316,13 @@ std::string session_name(const std::string& instance) {
 
 }  // namespace
 
-Task<Result<std::unique_ptr<Store>>> open_postgres_store(
-    boost::asio::any_io_executor loop, Clock& clock, PostgresSettings settings,
-    std::shared_ptr<PostgresCounters> counters) {
-  const auto pool = std::make_shared<postgres::Pool>(
-      loop, clock, settings, session_name(settings.instance), std::move(counters));
+Task<Result<std::unique_ptr<Store>>> open_postgres_store(boost::asio::any_io_executor loop,
+                                                         Clock& clock, PostgresSettings settings,
+                                                         std::shared_ptr<PostgresCounters> counters,
+                                                         std::shared_ptr<CircuitBreaker> breaker) {
+  const auto pool =
+      std::make_shared<postgres::Pool>(loop, clock, settings, session_name(settings.instance),
+                                       std::move(counters), std::move(breaker));
   try {
     const std::int64_t schema =
         co_await postgres::migrate(*pool, clock.boot_now() + kMigrationDeadline);

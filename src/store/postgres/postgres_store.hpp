@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "runtime/circuit_breaker.hpp"
 #include "runtime/clock.hpp"
 #include "store/postgres_settings.hpp"
 #include "store/store.hpp"
@@ -29,10 +30,14 @@ struct PostgresCounters {
 // wrong with each; try again), kDenied (login or privileges), kInvalid (no such database, tables of
 // another program, a schema newer than this program).
 //
+// With `breaker`, calls that need a new connection fail at once (kUnavailable) while it lets
+// nothing pass; it learns from every connection that is opened, or not, within a call.
+//
 // Its calls wait for a connection and repeat themselves for settings.call_deadline at most. A call
 // whose coroutine is cancelled goes on to its end.
 Task<Result<std::unique_ptr<Store>>> open_postgres_store(
     boost::asio::any_io_executor loop, Clock& clock, PostgresSettings settings,
-    std::shared_ptr<PostgresCounters> counters = std::make_shared<PostgresCounters>());
+    std::shared_ptr<PostgresCounters> counters = std::make_shared<PostgresCounters>(),
+    std::shared_ptr<CircuitBreaker> breaker = nullptr);
 
 }  // namespace provisioner

@@ -24,8 +24,15 @@ const std::string& select_run() {
 // waited for, too: while a run is queued nothing else of its slot begins.
 constexpr std::string_view kClaimable =
     "WHERE r.status = 'queued' AND r.waiting_for = '' AND (r.not_before IS NULL OR r.not_before <= "
-    "$1) AND NOT EXISTS (SELECT 1 FROM runs active WHERE active.workspace = r.workspace AND "
+    "$1) AND r.id <> ALL($2) AND NOT EXISTS (SELECT 1 FROM runs active "
+    "WHERE active.workspace = r.workspace AND "
     "active.job = r.job AND active.status = 'running') ORDER BY r.seq LIMIT 1";
+
+TextArray names_of(const std::vector<RunId>& ids) {
+  TextArray names;
+  for (const RunId& id : ids) names.items.push_back(id.value);
+  return names;
+}
 
 // Queues. Ends a run that waited.
 void save_ended(Transaction& tx, const Run& ended, const Workspace& before, Instant now) {
@@ -174,17 +181,17 @@ Task<std::vector<Run>> read_runs(Transaction& tx, std::vector<Transaction::Answe
   co_return newest_first;
 }
 
-Transaction::Answer ask_claimable(Transaction& tx, Instant now) {
+Transaction::Answer ask_claimable(Transaction& tx, const ClaimRequest& request) {
   static const std::string text = fmt::format("{}{}", kSelectRuns, kClaimable);
-  return tx.ask(text, now);
+  return tx.ask(text, request.now, names_of(request.passed_over));
 }
 
-Transaction::Answer lock_claimable(Transaction& tx, Instant now) {
+Transaction::Answer lock_claimable(Transaction& tx, const ClaimRequest& request) {
   static const std::string text = fmt::format(
       "{}JOIN workspace_states w ON w.name = r.workspace {} FOR NO KEY UPDATE OF w, r "
       "SKIP LOCKED",
       kSelectRuns, kClaimable);
-  return tx.lock(text, now);
+  return tx.lock(text, request.now, names_of(request.passed_over));
 }
 
 Transaction::Answer ask_run(Transaction& tx, const RunId& id) { return tx.ask(select_run(), id); }
@@ -212,9 +219,11 @@ void save_run(Transaction& tx, const Run& r) {
   tx.send(
       "UPDATE runs SET status = $1, attempt = $2, instance = $3, term = $4, started_at = $5, "
       "finished_at = $6, exit_code = $7, error = $8, resources_add = $9, resources_change = $10, "
-      "resources_destroy = $11, cancel_requested = $12 WHERE id = $13",
+      "resources_destroy = $11, cancel_requested = $12, not_before = $13, retries = $14 WHERE id = "
+      "$15",
       to_string(r.status), r.attempt, r.instance, r.term, r.started_at, r.finished_at, r.exit_code,
-      r.error, r.resources.add, r.resources.change, r.resources.destroy, r.cancel_requested, r.id);
+      r.error, r.resources.add, r.resources.change, r.resources.destroy, r.cancel_requested,
+      r.not_before, r.retries, r.id);
   tx.announce(Change::Topic::kRun, r.id, r.workspace);
 }
 

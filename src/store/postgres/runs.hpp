@@ -30,8 +30,8 @@ Task<std::vector<Run>> read_runs(Transaction& tx, std::vector<Transaction::Answe
 
 // Queues: the oldest run that may be claimed at `now`. The second holds it and its workspace, and
 // passes over those that others hold.
-Transaction::Answer ask_claimable(Transaction& tx, Instant now);
-Transaction::Answer lock_claimable(Transaction& tx, Instant now);
+Transaction::Answer ask_claimable(Transaction& tx, const ClaimRequest& request);
+Transaction::Answer lock_claimable(Transaction& tx, const ClaimRequest& request);
 
 // Queue. The second asks for the run that waits in the slot of `id`'s workspace.
 Transaction::Answer ask_run(Transaction& tx, const RunId& id);

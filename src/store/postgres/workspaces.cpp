@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "store/cluster_rows.hpp"
+#include "store/postgres/runs.hpp"
+#include "store/run_rules.hpp"
 #include "store/workspace_rows.hpp"
 #include "store/workspace_rules.hpp"
 
@@ -87,6 +89,19 @@ void record_report(Transaction& tx, const WorkspaceName& name, const InstanceId&
       instance, name, content, now);
 }
 
+// `after`, with a run ended that waited to be tried again, where that is to stop.
+Task<Workspace> without_retry(Transaction& tx, const Workspace& before, Workspace after,
+                              Instant now) {
+  static const std::string queued =
+      fmt::format("{}WHERE r.workspace = $1 AND r.job = '' AND r.status = 'queued'", kSelectRuns);
+  if (is_suspended(before, now) || !is_suspended(after, now)) co_return after;
+  const auto waiting = one_run(co_await tx.query(queued, before.name));
+  const auto ended = after_suspension(waiting, before, after, now);
+  if (!ended) co_return after;
+  save_run(tx, *ended);
+  co_return after_waiting_run(after, *ended, now);
+}
+
 }  // namespace
 
 Task<Result<Workspace>> publish(Transaction& tx, const Publication& publication, Instant now) {
@@ -124,8 +139,9 @@ Task<Result<Workspace>> publish(Transaction& tx, const Publication& publication,
       p.workspace);
   Row row = locked[0];
   const Published published{.enabled = row.boolean(), .schedule_hash = row.text()};
-  const auto next = after_publication(*before, published, p, now);
+  auto next = after_publication(*before, published, p, now);
   if (!next) co_return before;
+  next->row = co_await without_retry(tx, *before, std::move(next->row), now);
   save_workspace(tx, *before, next->row, now);
   tx.send("UPDATE workspace_states SET published_enabled = $1 WHERE name = $2", p.enabled,
           p.workspace);
@@ -206,9 +222,10 @@ Task<Result<Workspace>> lock_workspace(Transaction& tx, const WorkspaceName& nam
 Task<Result<Workspace>> update_workspace(Transaction& tx, const Workspace& row, Instant now) {
   const Result<Workspace> before = co_await lock_workspace(tx, row.name);
   if (!before) co_return before;
-  const auto change = with_peoples_choices(*before, row);
+  auto change = with_peoples_choices(*before, row);
   if (!change) co_return std::unexpected(change.error());
   if (change->row == *before) co_return before;
+  change->row = co_await without_retry(tx, *before, std::move(change->row), now);
   save_workspace(tx, *before, change->row, now);
   if (change->outdates_plans) outdate_plans(tx, row.name);
   co_return co_await workspace(tx, row.name);

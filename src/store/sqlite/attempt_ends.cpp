@@ -23,6 +23,13 @@ void end_attempt(Transaction& tx, const AttemptRow& row, RunStatus status, const
   release_lock_of(tx, row.workspace, row.run, row.attempt);
 }
 
+// What does not follow on what is stored keeps no attempt from ending.
+void append_end(Transaction& tx, const AttemptFence& fence, std::int64_t offset,
+                const std::string& text) {
+  if (text.empty()) return;
+  [[maybe_unused]] const Status left_out = append_log(tx, fence, offset, text);
+}
+
 // Moves run and workspace after an attempt that was interrupted.
 Result<InterruptionOutcome> resume_or_end(Transaction& tx, const AttemptRow& row,
                                           const std::string& reason, const std::string& hold,
@@ -52,13 +59,10 @@ Status finish_attempt(Transaction& tx, const AttemptFence& fence, const AttemptR
     return still;
   }
   const AttemptRow& row = found->row;
-  if (!log.text.empty()) {
-    // One that does not follow on what is stored keeps no attempt from ending.
-    [[maybe_unused]] const Status left_out = append_log(tx, fence, log.offset, log.text);
-  }
-  end_attempt(tx, row, result.status, result.error, now);
+  append_end(tx, fence, log.offset, log.text);
   if (result.lock_file) set_lock_file(tx, row.workspace, *result.lock_file);
   if (result.status == RunStatus::kInterrupted) {
+    end_attempt(tx, row, result.status, result.error, now);
     const auto outcome =
         resume_or_end(tx, row, result.error.empty() ? "by its runner" : result.error, "", now);
     if (!outcome) return std::unexpected(outcome.error());
@@ -67,11 +71,16 @@ Status finish_attempt(Transaction& tx, const AttemptFence& fence, const AttemptR
 
   const Result<Run> present = run(tx, fence.run);
   if (!present) return std::unexpected(present.error());
-  const Run ended = after_attempt(*present, result, now);
-  save_run(tx, ended);
   const Result<Workspace> before = workspace(tx, row.workspace);
   if (!before) return std::unexpected(before.error());
-  save_workspace(tx, *before, after_finish(*before, ended, result, now), now);
+  const auto queued = queued_run(tx, row.workspace);
+  const auto newer = queued ? std::optional(queued->id) : std::nullopt;
+  AfterFinishedAttempt after = after_finished_attempt(*present, *before, newer, result, now);
+  append_end(tx, fence, log.offset + static_cast<std::int64_t>(log.text.size()),
+             std::string(after.log));
+  end_attempt(tx, row, result.status, result.error, now);
+  save_run(tx, after.run);
+  save_workspace(tx, *before, std::move(after.workspace), now);
   return {};
 }
 

@@ -66,7 +66,7 @@ Result<std::optional<ClaimedRun>> claim_next(Transaction& tx, const ClaimRequest
     if (again && *again) return again;
     return std::unexpected(claim_has_ended(known->row));
   }
-  auto next = next_claimable(tx, request.now);
+  auto next = next_claimable(tx, request.now, request.passed_over);
   if (!next) return std::nullopt;
   const Term term = request.fence ? request.fence->term : leadership(tx)->fence.term;
   Run run = as_claimed(*std::move(next), request, term);

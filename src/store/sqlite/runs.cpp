@@ -19,6 +19,13 @@ std::optional<Run> find_run(Transaction& tx, std::string_view where, const Value
   return read_run(query.row()).run;
 }
 
+// ",a,b,"
+std::string enclosed(const std::vector<RunId>& ids) {
+  std::string all = ",";
+  for (const RunId& id : ids) all += id.value + ",";
+  return all;
+}
+
 // Ends a run that waited.
 Status save_ended(Transaction& tx, const Run& ended, Instant now) {
   const Result<Workspace> before = workspace(tx, ended.workspace);
@@ -148,14 +155,16 @@ Result<std::vector<Run>> runs(Transaction& tx, const RunFilter& filter) {
   return newest_first;
 }
 
-std::optional<Run> next_claimable(Transaction& tx, Instant now) {
+std::optional<Run> next_claimable(Transaction& tx, Instant now,
+                                  const std::vector<RunId>& passed_over) {
   // Oldest first, and never beside a running run of its slot (I1).
   return find_run(tx,
                   "WHERE status = 'queued' AND waiting_for = '' AND (not_before IS NULL "
-                  "OR not_before <= ?) AND NOT EXISTS (SELECT 1 FROM runs AS active WHERE "
+                  "OR not_before <= ?) AND instr(?, ',' || r.id || ',') = 0 AND NOT EXISTS (SELECT "
+                  "1 FROM runs AS active WHERE "
                   "active.workspace = r.workspace AND active.job = r.job AND "
                   "active.status = 'running') ORDER BY seq LIMIT 1",
-                  now);
+                  now, enclosed(passed_over));
 }
 
 std::optional<Run> queued_run(Transaction& tx, const WorkspaceName& workspace) {
@@ -164,12 +173,13 @@ std::optional<Run> queued_run(Transaction& tx, const WorkspaceName& workspace) {
 
 void save_run(Transaction& tx, const Run& r) {
   tx.sql(
-        "UPDATE runs SET status = ?, attempt = ?, instance = ?, term = ?, started_at = ?, "
+        "UPDATE runs SET not_before = ?, retries = ?, status = ?, attempt = ?, instance = ?, term "
+        "= ?, started_at = ?, "
         "finished_at = ?, exit_code = ?, error = ?, resources_add = ?, resources_change = ?, "
         "resources_destroy = ?, cancel_requested = ? WHERE id = ?")
-      .run(to_string(r.status), r.attempt, r.instance, r.term, r.started_at, r.finished_at,
-           r.exit_code, r.error, r.resources.add, r.resources.change, r.resources.destroy,
-           r.cancel_requested, r.id);
+      .run(r.not_before, r.retries, to_string(r.status), r.attempt, r.instance, r.term,
+           r.started_at, r.finished_at, r.exit_code, r.error, r.resources.add, r.resources.change,
+           r.resources.destroy, r.cancel_requested, r.id);
   tx.announce(Change::Topic::kRun, r.id, r.workspace);
 }
 

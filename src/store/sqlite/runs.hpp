@@ -16,7 +16,8 @@ Result<Run> run(Transaction& tx, const RunId& id);
 Result<std::vector<Run>> runs(Transaction& tx, const RunFilter& filter);
 
 // The oldest run that may be claimed at `now`.
-std::optional<Run> next_claimable(Transaction& tx, Instant now);
+std::optional<Run> next_claimable(Transaction& tx, Instant now,
+                                  const std::vector<RunId>& passed_over);
 std::optional<Run> queued_run(Transaction& tx, const WorkspaceName& workspace);
 
 // Writes what an attempt or its end changes in a run: everything from `status` on.

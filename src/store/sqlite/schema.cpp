@@ -19,7 +19,7 @@ struct Migration {
   const char* sql;
 };
 
-constexpr std::array<Migration, 4> kMigrations = {{
+constexpr std::array<Migration, 5> kMigrations = {{
     {"one instance", R"sql(
 CREATE TABLE leader_election (
   id TEXT PRIMARY KEY,
@@ -274,6 +274,10 @@ CREATE TABLE reports (
     {"correlation of runs", R"sql(
 -- The trace-id of the request that a run comes from, or one of its own.
 ALTER TABLE runs ADD COLUMN correlation_id TEXT NOT NULL DEFAULT '';
+)sql"},
+    {"retries of runs", R"sql(
+-- Attempts that failed for a passing reason and were followed by another one.
+ALTER TABLE runs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
 )sql"},
 }};
 

@@ -6,6 +6,8 @@
 #include <optional>
 
 #include "store/cluster_rows.hpp"
+#include "store/run_rules.hpp"
+#include "store/sqlite/runs.hpp"
 #include "store/workspace_rows.hpp"
 #include "store/workspace_rules.hpp"
 
@@ -65,6 +67,14 @@ void record_report(Transaction& tx, const WorkspaceName& name, const InstanceId&
       .run(instance, name, content, now);
 }
 
+// `after`, with a run ended that waited to be tried again, where that is to stop.
+Workspace without_retry(Transaction& tx, const Workspace& before, Workspace after, Instant now) {
+  const auto ended = after_suspension(queued_run(tx, before.name), before, after, now);
+  if (!ended) return after;
+  save_run(tx, *ended);
+  return after_waiting_run(after, *ended, now);
+}
+
 }  // namespace
 
 Result<Workspace> publish(Transaction& tx, const Publication& publication, Instant now) {
@@ -82,8 +92,9 @@ Result<Workspace> publish(Transaction& tx, const Publication& publication, Insta
     insert_workspace(tx, p, now);
     return workspace(tx, p.workspace);
   }
-  const auto next = after_publication(*before, published(tx, p.workspace), p, now);
+  auto next = after_publication(*before, published(tx, p.workspace), p, now);
   if (!next) return before;
+  next->row = without_retry(tx, *before, std::move(next->row), now);
   save_workspace(tx, *before, next->row, now);
   tx.sql("UPDATE workspace_states SET published_enabled = ? WHERE name = ?")
       .run(p.enabled, p.workspace);
@@ -161,9 +172,10 @@ Result<Workspace> workspace(Transaction& tx, const WorkspaceName& name) {
 Result<Workspace> update_workspace(Transaction& tx, const Workspace& row, Instant now) {
   const Result<Workspace> before = workspace(tx, row.name);
   if (!before) return before;
-  const auto change = with_peoples_choices(*before, row);
+  auto change = with_peoples_choices(*before, row);
   if (!change) return std::unexpected(change.error());
   if (change->row == *before) return before;
+  change->row = without_retry(tx, *before, std::move(change->row), now);
   save_workspace(tx, *before, change->row, now);
   if (change->outdates_plans) outdate_plans(tx, row.name);
   return workspace(tx, row.name);

@@ -126,7 +126,7 @@ class StoppedSession {
 };
 
 TEST_F(Postgres, SaysWhatItIs) {
-  EXPECT_THAT(must(open())->describe(), AllOf(HasSubstr("postgresql 1"), HasSubstr("schema 2")));
+  EXPECT_THAT(must(open())->describe(), AllOf(HasSubstr("postgresql 1"), HasSubstr("schema 3")));
 }
 
 TEST_F(Postgres, AWrongPasswordIsDeniedAndSaysForWhom) {
@@ -166,6 +166,33 @@ TEST_F(Postgres, AHostThatSaysNothingDoesNotKeepUsFromTheNext) {
   settings.connect_deadline = std::chrono::milliseconds(1500);
   const auto store = must(open(settings));
   EXPECT_EQ(outcome(await(store->leadership())), "ok");
+}
+
+TEST_F(Postgres, OnceItCannotBeReachedCallsFailAtOnceAndFindItSoonWhenItIsBack) {
+  SystemClock clock(loop_.get_executor());
+  // A timeout that nothing in this test outlasts; a short one afterwards.
+  const auto breaker = std::make_shared<CircuitBreaker>(
+      BreakerSettings{.max_failures = 2, .max_requests = 1, .timeout = std::chrono::hours(1)});
+  const auto counters = std::make_shared<PostgresCounters>();
+  const auto store = must(await(
+      open_postgres_store(loop_.get_executor(), clock, database_.settings(), counters, breaker)));
+  while_turning([&] { server_.stop(); });
+  std::string said;
+  ASSERT_TRUE(turn_until([&] {
+    const auto answer = await(store->leadership());
+    if (!answer) said = answer.error().message;
+    return said.contains("is tried again at");
+  })) << said;
+  EXPECT_EQ(breaker->state(clock.boot_now()), BreakerState::kOpen);
+  EXPECT_THAT(said, AllOf(HasSubstr("cannot be reached since"), HasSubstr("refused")));
+  EXPECT_EQ(outcome(await(store->leadership())), "unavailable");
+
+  server_.start();
+  EXPECT_EQ(outcome(await(store->leadership())), "unavailable") << "it is not asked yet";
+  *breaker = CircuitBreaker({.max_failures = 1, .max_requests = 1, .timeout = Duration::zero()});
+  breaker->failed(clock.boot_now());
+  EXPECT_TRUE(turn_until([&] { return outcome(await(store->leadership())) == "ok"; }));
+  EXPECT_EQ(breaker->state(clock.boot_now()), BreakerState::kClosed) << "one good probe is enough";
 }
 
 TEST_F(Postgres, ANewerSchemaIsRefusedAndUntouched) {

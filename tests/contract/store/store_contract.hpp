@@ -155,6 +155,32 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
             .reason = "its guard is dead"};
   }
 
+  // A failure that offers another attempt.
+  AttemptResult passing_failure(Duration delay = std::chrono::seconds(2)) const {
+    return {.status = RunStatus::kFailed,
+            .exit_code = 1,
+            .error = "plan: connection refused",
+            .retry = RetryOffer{.at = now_ + delay, .announcement = "trying again in 2s\n"}};
+  }
+
+  // A run whose first attempt has failed, and that waits for the next.
+  Run given_waiting(Operation operation = Operation::kDeploy, Trigger trigger = Trigger::kManual) {
+    given_workspace();
+    NewRun wanted = new_run(kShop, operation);
+    wanted.trigger = trigger;
+    must(await(store().enqueue(wanted, WhenBusy::kSupersede)));
+    const ClaimedRun running = claim().value();
+    must(await(store().finish_attempt(running.fence, passing_failure(), now_)));
+    return run(running.run.id);
+  }
+
+  std::optional<ClaimedRun> claim_at(Instant at, std::vector<RunId> passed_over = {}) {
+    ClaimRequest request = claim_request();
+    request.now = at;
+    request.passed_over = std::move(passed_over);
+    return must(await(store().claim_next(request)));
+  }
+
   static StateSlot slot(const std::string& name = kShop) {
     return {.workspace = WorkspaceName(name), .job = ""};
   }

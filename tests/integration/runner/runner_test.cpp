@@ -248,16 +248,40 @@ trap 'echo INT >> "$NOTES"; exit 0' INT; echo ready >> "$NOTES"; while :; do sle
   EXPECT_EQ(times_noted("INT"), 1);
 }
 
-TEST_F(RunnerProgram, TriesAPassingFailureOfThePlanAgain) {
+TEST_F(RunnerProgram, ReportsAPassingFailureWithItsHostAndLeavesTheRetryToItsDaemon) {
   use_stand_in_tofu(R"(
-if [ "$1" = plan ] && [ ! -e "$NOTES.tried" ]; then
-  touch "$NOTES.tried"; echo "dial tcp: connection refused" >&2; exit 1
-fi
-exit 0)");
+echo "$1" >> "$NOTES"
+[ "$1" = plan ] || exit 0
+echo 'Error: Get "https://management.azure.com/x": dial tcp: connection refused' >&2; exit 1)");
   daemon_.come();
   launch();
-  EXPECT_EQ(finished().status, RunStatus::kSucceeded);
-  EXPECT_THAT(log(), HasSubstr("trying again"));
+  const auto result = finished();
+  EXPECT_EQ(result.status, RunStatus::kFailed);
+  EXPECT_TRUE(result.may_pass);
+  EXPECT_EQ(result.host, "management.azure.com");
+  EXPECT_FALSE(result.began_changes);
+  EXPECT_EQ(times_noted("plan"), 1);
+}
+
+TEST_F(RunnerProgram, SaysThatAFailedApplyHadBegun) {
+  use_stand_in_tofu(R"([ "$1" = apply ] || exit 0
+echo 'Error: 503 Service Unavailable' >&2; exit 1)");
+  daemon_.come();
+  launch();
+  const auto result = finished();
+  EXPECT_TRUE(result.may_pass);
+  EXPECT_TRUE(result.began_changes);
+  EXPECT_EQ(result.host, "");
+}
+
+TEST_F(RunnerProgram, ItsOwnStateBackendIsNoHostOfACloud) {
+  use_stand_in_tofu(R"([ "$1" = plan ] || exit 0
+echo "Error: Get \"$TF_HTTP_ADDRESS\": dial tcp: connection refused" >&2; exit 1)");
+  daemon_.come();
+  launch();
+  const auto result = finished();
+  EXPECT_TRUE(result.may_pass) << result.error;
+  EXPECT_EQ(result.host, "") << result.error;
 }
 
 TEST_F(RunnerProgram, InitialisesAfterAllWhenThePlanAsksForIt) {

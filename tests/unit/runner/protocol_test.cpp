@@ -45,6 +45,9 @@ TEST(RunnerProtocol, CarriesAnEndWithoutLoss) {
   finish.log_offset = 70'000;
   finish.log = "the last line: \"\u00fc\"\n";
   AttemptResult& sent = finish.result;
+  sent.may_pass = true;
+  sent.host = "management.azure.com";
+  sent.began_changes = true;
   sent.status = RunStatus::kTimedOut;
   sent.exit_code = 137;
   sent.error = "after 3m: \"boom\"";
@@ -63,6 +66,9 @@ TEST(RunnerProtocol, CarriesAnEndWithoutLoss) {
   EXPECT_EQ(received->result.needs_confirmation, sent.needs_confirmation);
   EXPECT_EQ(received->result.lock_file, sent.lock_file);
   EXPECT_EQ(received->result.ttl_expires_at, sent.ttl_expires_at);
+  EXPECT_TRUE(received->result.may_pass);
+  EXPECT_EQ(received->result.host, sent.host);
+  EXPECT_TRUE(received->result.began_changes);
   EXPECT_EQ(received->log_offset, finish.log_offset);
   EXPECT_EQ(received->log, finish.log);
 }

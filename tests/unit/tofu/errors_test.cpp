@@ -67,10 +67,11 @@ TEST(Failures, AreDecidedByWhatTofuSays) {
       {"Failed to install provider", "lookup x: Temporary failure in name resolution",
        FailureKind::kTransient},
       {"Get https://x", "503 Service Unavailable", FailureKind::kTransient},
-      {"creating instance", "UnauthorizedOperation", FailureKind::kOther},
+      {"creating instance", "UnauthorizedOperation", FailureKind::kDenied},
       {"No value for required variable", "", FailureKind::kConfiguration},
       {"Failed to save state", "Error saving state: HTTP error: 409", FailureKind::kStateRefused},
-      {"Failed to save state", "Error saving state: connection refused", FailureKind::kTransient},
+      {"Failed to save state", "Error saving state: connection refused",
+       FailureKind::kStateUnsaved},
       {"execution halted", "", FailureKind::kInterrupted},
       {"Error acquiring the state lock", "Failed to lock: connection refused",
        FailureKind::kTransient},
@@ -94,11 +95,12 @@ TEST(Failures, WithoutDiagnosticsTheLastLinesAndTheExitCount) {
   EXPECT_EQ(classify_failure({"command", 3, 0}, none, "one\ncurl: (7) Connection refused\n\n"),
             (Failure{FailureKind::kTransient,
                      "command failed with exit code 3: curl: (7) Connection refused",
-                     {}}));
+                     {},
+                     ""}));
   EXPECT_EQ(classify_failure({"init", 1, 0}, none, ""),
-            (Failure{FailureKind::kOther, "init failed with exit code 1", {}}));
+            (Failure{FailureKind::kOther, "init failed with exit code 1", {}, ""}));
   EXPECT_EQ(classify_failure({"apply", 0, 9}, none, ""),
-            (Failure{FailureKind::kInterrupted, "apply was ended by signal 9", {}}));
+            (Failure{FailureKind::kInterrupted, "apply was ended by signal 9", {}, ""}));
 }
 
 TEST(Failures, OfAPlanThatWasNotInitialisedAskForInit) {
