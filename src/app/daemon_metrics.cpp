@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <string_view>
 
 #include "app/process_figures.hpp"
@@ -32,6 +33,16 @@ std::string_view bounded_method(std::string_view method) {
       "GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "LOCK", "UNLOCK"};
   const auto known = std::ranges::find(kKnown, method);
   return known == kKnown.end() ? "other" : *known;
+}
+
+// As metric::kBreakerState has it.
+double figure_of(BreakerState state) {
+  switch (state) {
+    case BreakerState::kClosed: return 0;
+    case BreakerState::kHalfOpen: return 1;
+    case BreakerState::kOpen: return 2;
+  }
+  return 2;
 }
 
 }  // namespace
@@ -99,6 +110,20 @@ void DaemonMetrics::ask(std::function<bool()> ready, std::function<std::string()
   });
   of_each(metric::kHealthSeconds,
           [](const server::HealthCheck& check) { return seconds_of(check.took); });
+}
+
+void DaemonMetrics::ask_breakers(std::function<std::vector<BreakerReport>()> breakers) {
+  metrics_.at_scrape(metric::kBreakerState, [breakers = std::move(breakers)] {
+    // Hosts are as many as people name in their code: the worst of them stands for all.
+    std::map<std::string, double> states;
+    for (const BreakerReport& breaker : breakers()) {
+      double& worst = states[breaker.dependency.substr(0, breaker.dependency.find(':'))];
+      worst = std::max(worst, figure_of(breaker.state));
+    }
+    std::vector<MetricSample> samples;
+    for (const auto& [kind, worst] : states) samples.push_back({.labels = {kind}, .value = worst});
+    return samples;
+  });
 }
 
 void DaemonMetrics::ask_pool(std::shared_ptr<const PostgresCounters> counters) {

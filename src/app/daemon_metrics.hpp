@@ -14,6 +14,7 @@
 #include "execution/runner_api.hpp"
 #include "http/message.hpp"
 #include "http/server.hpp"
+#include "runtime/circuit_breaker.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/signal.hpp"
 #include "scheduler/loop.hpp"
@@ -33,6 +34,7 @@ class DaemonMetrics {
   // Beside what is told below: true while this instance serves, "" while the election answers.
   void ask(std::function<bool()> ready, std::function<std::string()> election_problem,
            std::function<std::vector<server::HealthCheck>()> health);
+  void ask_breakers(std::function<std::vector<BreakerReport>()> breakers);
   void ask_pool(std::shared_ptr<const PostgresCounters> counters);
 
   struct Parts {
@@ -54,9 +56,6 @@ class DaemonMetrics {
 
   // Of the metrics' own listener: the page at /metrics, for the rest a hint.
   http::Response answer(const http::Request& request) const;
-
-  // For those who have something to add, e.g. the states of circuit breakers.
-  Metrics& metrics() { return metrics_; }
 
  private:
   void count_from_zero();

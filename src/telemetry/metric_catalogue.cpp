@@ -74,14 +74,12 @@ std::string metrics_table_markdown() {
     text += fmt::format("| `{}` | {} | {} | {} |\n", info.name, to_string(info.kind), labels,
                         info.help);
   }
-  text +=
-      "\n`provisioner_store_round_trips_total` and the others of the pool are there with "
-      "PostgreSQL "
-      "only, those of breakers\nwhen there are any; a histogram or a gauge that this instance "
-      "cannot "
-      "know yet is left out. The `instance` of\n`provisioner_leader` is the daemon's "
-      "`instance_id`; "
-      "Prometheus calls it `exported_instance` unless `honor_labels`\nis on.\n";
+  text += R"(
+`provisioner_store_round_trips_total` and the others of the pool are there with PostgreSQL only; a histogram or a gauge
+that this instance cannot know yet is left out. The breakers of all hosts that tofu talks to are one `dependency`, "tofu":
+the worst of them. The `instance` of `provisioner_leader` is the daemon's `instance_id`; Prometheus calls it
+`exported_instance` unless `honor_labels` is on.
+)";
   return text;
 }
 

@@ -175,9 +175,6 @@ TEST_F(Monitored, PrometheusSeesOneLeaderAlsoAfterAFailoverAndLosesNobodyWithThe
 TEST_F(Monitored, RulesAndDashboardAskForNothingThatIsNotThere) {
   start_prometheus();
   ASSERT_TRUE(becomes("sum(up == 1)", 3)) << logs();
-  // These come from circuit breakers, of which there may be none.
-  const std::set<std::string> at_times = {"provisioner_breaker_state"};
-
   const Page page = page_of(*daemons_[0]);
   std::set<std::string> wanted;
   for (const auto& name : names_in(rules_text())) wanted.insert(name);
@@ -188,14 +185,13 @@ TEST_F(Monitored, RulesAndDashboardAskForNothingThatIsNotThere) {
   }
   EXPECT_GT(wanted.size(), 25u);
   for (const auto& name : wanted) {
-    EXPECT_TRUE(page.families.contains(name) || at_times.contains(name))
-        << name << " is not on the page";
+    EXPECT_TRUE(page.families.contains(name)) << name << " is not on the page";
   }
 
   // A panel whose labels do not fit is empty.
   for (const auto& expression : dashboard_expressions()) {
     const auto names = names_in(expression);
-    if (at_times.contains(names.at(0)) || expression.find("changes(") != std::string::npos) {
+    if (expression.find("changes(") != std::string::npos) {
       query(expression);
       continue;
     }
