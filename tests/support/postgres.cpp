@@ -214,6 +214,16 @@ void PostgresServer::give_back_database(const std::string& name) {
   free_databases_.push_back(name);
 }
 
+Environment PostgresServer::settings_of(const std::string& instance, const std::string& database,
+                                        std::uint16_t port) const {
+  return {{"INSTANCE_ID", instance},
+          {"DATABASE_HOST", kHost},
+          {"DATABASE_PORT", std::to_string(port)},
+          {"DATABASE_NAME", database},
+          {"DATABASE_USER", kUser},
+          {"DATABASE_PASSWORD", kPassword}};
+}
+
 std::vector<std::string> PostgresServer::execute(const std::string& sql,
                                                  const std::string& database) {
   const std::unique_ptr<PGconn, decltype(&PQfinish)> connection(

@@ -44,6 +44,11 @@ class PostgresServer {
   std::string take_migrated_database();
   void give_back_migrated_database(const std::string& name);
 
+  // What a daemon called `instance` needs to have its store in `database`; `port` is this server's,
+  // or of somebody who passes on what is said.
+  Environment settings_of(const std::string& instance, const std::string& database,
+                          std::uint16_t port) const;
+
   // As an administrator; the first column of what it returns.
   std::vector<std::string> execute(const std::string& sql,
                                    const std::string& database = "postgres");

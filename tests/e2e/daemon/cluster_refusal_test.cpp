@@ -16,13 +16,8 @@ class AnInstanceAmongOthers : public ::testing::Test {
  protected:
   // With PostgreSQL as its store, which elects, too.
   void join(Installation& installation) {
-    auto& environment = installation.environment;
-    environment["DATABASE_HOST"] = PostgresServer::kHost;
-    environment["DATABASE_PORT"] = std::to_string(PostgresServer::shared().port());
-    environment["DATABASE_NAME"] = database_;
-    environment["DATABASE_USER"] = PostgresServer::kUser;
-    environment["DATABASE_PASSWORD"] = PostgresServer::kPassword;
-    environment["INSTANCE_ID"] = "a";
+    PostgresServer& server = PostgresServer::shared();
+    installation.environment.merge(server.settings_of("a", database_, server.port()));
   }
   static bool says(const Installation& installation, std::string_view text) {
     return eventually(60s, [&] { return installation.log().find(text) != std::string::npos; });

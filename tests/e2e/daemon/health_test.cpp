@@ -24,13 +24,9 @@ using ::testing::HasSubstr;
 class Health : public ::testing::Test {
  protected:
   void start_behind_a_network() {
-    auto& environment = installation_.environment;
-    environment["DATABASE_HOST"] = PostgresServer::kHost;
-    environment["DATABASE_PORT"] = std::to_string(to_postgres_.port());
-    environment["DATABASE_NAME"] = PostgresServer::shared().take_database();
-    environment["DATABASE_USER"] = PostgresServer::kUser;
-    environment["DATABASE_PASSWORD"] = PostgresServer::kPassword;
-    environment["INSTANCE_ID"] = "a";
+    PostgresServer& server = PostgresServer::shared();
+    installation_.environment.merge(
+        server.settings_of("a", server.take_database(), to_postgres_.port()));
     installation_.start();
     ASSERT_TRUE(eventually(60s, [&] { return probe("/health/deep")["status"] == "healthy"; }))
         << probe("/health/deep");

@@ -29,15 +29,12 @@ struct Moment {
 class ShutdownIn : public ::testing::TestWithParam<Moment> {
  protected:
   ShutdownIn() {
-    auto& environment = installation_.environment;
-    environment["DATABASE_HOST"] = PostgresServer::kHost;
-    environment["DATABASE_PORT"] = std::to_string(to_postgres_.port());
-    environment["DATABASE_NAME"] = PostgresServer::shared().take_database();
-    environment["DATABASE_USER"] = PostgresServer::kUser;
-    environment["DATABASE_PASSWORD"] = PostgresServer::kPassword;
-    environment["DATABASE_SSLMODE"] = "disable";
-    environment["DATABASE_MAX_IDLE_CONNS"] = "0";  // each connection says its statements in full
-    environment["INSTANCE_ID"] = "a";
+    PostgresServer& server = PostgresServer::shared();
+    installation_.environment.merge(
+        server.settings_of("a", server.take_database(), to_postgres_.port()));
+    installation_.environment["DATABASE_SSLMODE"] = "disable";
+    // Each connection says its statements in full.
+    installation_.environment["DATABASE_MAX_IDLE_CONNS"] = "0";
     installation_.add_workspace(
         "shop", GetParam().scheduled ? Json{{"deploy_schedule", "* * * * *"}} : Json::object());
     installation_.start();
