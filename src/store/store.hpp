@@ -252,8 +252,8 @@ class Store {
   // first writer's.
   virtual Task<Result<std::string>> setting_or_insert(std::string key, std::string value) = 0;
 
-  // Whether the store answers, and nothing else: one round trip that waits for nobody else's work, one
-  // at a time. kUnavailable, kTimeout.
+  // Whether the store answers, and nothing else: one round trip that waits for nobody else's work,
+  // one at a time. kUnavailable, kTimeout.
   virtual Task<Status> ping() = 0;
 
   // What the store takes for now. A host whose clock differs from it does not plan.
