@@ -29,11 +29,15 @@ void append(std::string& list, std::string_view key) {
 }  // namespace
 
 void Daemon::reload() {
-  notify_systemd("RELOADING=1\nSTATUS=reading settings, certificates and workspaces again");
+  // READY=1 also ends a reload: who still starts, or already stops, must not say it.
+  const bool serves = waiting_for_.empty() && stop_requests_ == 0;
+  if (serves) {
+    notify_systemd("RELOADING=1\nSTATUS=reading settings, certificates and workspaces again");
+  }
   reload_settings();
   renew_certificate();
   rescan_.notify();
-  notify_systemd("READY=1\nSTATUS=serving");
+  if (serves) notify_systemd("READY=1\nSTATUS=" + (refusal_.empty() ? "serving" : refusal_));
 }
 
 void Daemon::reload_settings() {

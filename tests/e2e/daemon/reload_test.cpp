@@ -2,6 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "tests/support/daemon.hpp"
 #include "tests/support/eventually.hpp"
@@ -71,6 +74,34 @@ TEST_F(Reload, WhatIsWrongChangesNothingAndIsSaid) {
   EXPECT_TRUE(is_said("execution.capacity")) << installation_.log();
   EXPECT_EQ(installation_.command({"cluster", "status"}).code, 0);
   EXPECT_EQ(installation_.stop_daemon(), 0);
+}
+
+// systemd takes READY=1 as the end of a reload, and as the end of a start.
+TEST_F(Reload, BeforeItIsReadyItDoesNotSayThatItIs) {
+  const auto path = (installation_.root() / "notify").string();
+  const int systemd = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  path.copy(address.sun_path, sizeof address.sun_path - 1);
+  ASSERT_EQ(::bind(systemd, reinterpret_cast<const sockaddr*>(&address), sizeof address), 0);
+  auto& environment = installation_.environment;
+  environment["NOTIFY_SOCKET"] = path;
+  environment["DATABASE_HOST"] = "127.0.0.1";
+  environment["DATABASE_PORT"] = "1";  // nobody answers there
+  environment["DATABASE_PASSWORD"] = "a password";
+  environment["INSTANCE_ID"] = "a";
+  installation_.launch();
+  ASSERT_TRUE(is_said("not ready, trying again")) << installation_.log();
+  settings("[execution]\ncapacity = 3\n");
+  reload();
+  ASSERT_TRUE(is_said("took effect: execution.capacity")) << installation_.log();
+  EXPECT_EQ(installation_.stop_daemon(), 0) << installation_.log();
+  std::string told;
+  char word[4096];
+  for (ssize_t n = 0; (n = ::recv(systemd, word, sizeof word, 0)) > 0;) {
+    told.append(word, static_cast<std::size_t>(n)).append("\n");
+  }
+  ::close(systemd);
+  EXPECT_EQ(told.find("READY=1"), std::string::npos) << told;
 }
 
 }  // namespace
