@@ -1,14 +1,29 @@
 // A network that can be cut, and slow: between clients and a server of 127.0.0.1.
 #pragma once
 
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 
 namespace provisioner::testing {
+
+// A loop for relays that a thread of its own turns.
+class Network {
+ public:
+  ~Network() { loop_.stop(); }
+  boost::asio::io_context& loop() { return loop_; }
+
+ private:
+  boost::asio::io_context loop_;
+  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> stays_{
+      loop_.get_executor()};
+  std::jthread turning_{[this] { loop_.run(); }};
+};
 
 // Forwards TCP connections to `server_port`. While it is cut nothing passes in either direction,
 // and nobody is told: connections stay open, new ones are taken, as behind a switch that lost its

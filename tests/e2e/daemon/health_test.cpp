@@ -3,8 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <map>
 #include <thread>
 
@@ -50,17 +48,12 @@ class Health : public ::testing::Test {
     return nullptr;
   }
 
-  boost::asio::io_context network_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> network_stays_{
-      network_.get_executor()};
-  Relay to_postgres_{network_, PostgresServer::shared().port()};
-  std::jthread turning_{[this] { network_.run(); }};
+  Network network_;
+  Relay to_postgres_{network_.loop(), PostgresServer::shared().port()};
   Installation installation_;
   std::map<std::string, int> status_;
   int probes_ = 0, late_ = 0;
   steady_clock::duration slowest_{};
-
-  ~Health() override { network_.stop(); }
 };
 
 TEST_F(Health, ADatabaseThatAnswersLateIsDegradedAndProbesDoNotWaitForIt) {

@@ -5,8 +5,6 @@
 #include <signal.h>
 
 #include <atomic>
-#include <boost/asio/executor_work_guard.hpp>
-#include <boost/asio/io_context.hpp>
 #include <thread>
 
 #include "tests/support/daemon.hpp"
@@ -39,13 +37,9 @@ class ShutdownIn : public ::testing::TestWithParam<Moment> {
         "shop", GetParam().scheduled ? Json{{"deploy_schedule", "* * * * *"}} : Json::object());
     installation_.start();
   }
-  ~ShutdownIn() override { network_.stop(); }
 
-  boost::asio::io_context network_;
-  boost::asio::executor_work_guard<boost::asio::io_context::executor_type> network_stays_{
-      network_.get_executor()};
-  Relay to_postgres_{network_, PostgresServer::shared().port()};
-  std::jthread turning_{[this] { network_.run(); }};
+  Network network_;
+  Relay to_postgres_{network_.loop(), PostgresServer::shared().port()};
   Installation installation_;
 };
 
