@@ -27,9 +27,10 @@ std::string_view to_string(Outcome outcome);  // "fired", "skipped_hold", ...
 Result<Outcome> parse_outcome(std::string_view text);
 
 // Unique per (workspace, schedule, at). A row with count > 1 stands for all occurrences of all the
-// workspace's schedules in [at, until]; its schedule is "*".
+// workspace's schedules in [at, until]; its schedule is "*" ("jobs.backup.*" of a job).
 struct Occurrence {
   WorkspaceName workspace;
+  JobName job = {};      // "" = the workspace itself
   std::string schedule;  // the rule's label, e.g. "deploy_schedule[1]"
   Instant at;
   Instant until;  // = at for a single occurrence

@@ -1,4 +1,4 @@
-// A run: one deploy, destroy or plan of a workspace, in one or more attempts.
+// A run: one deploy, destroy or plan of a workspace, or one run of a job, in one or more attempts.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +52,7 @@ struct StateSlot {
 struct NewRun {
   RunId id;
   WorkspaceName workspace;
+  JobName job = {};  // "" = the workspace itself
   Operation operation = Operation::kDeploy;
   std::string mode;  // "" = none
   Trigger trigger = Trigger::kManual;
@@ -62,6 +63,8 @@ struct NewRun {
   std::string waiting_for;  // names the dependency it waits for; "" = claimable
   bool upgrade = false;     // renew the provider lock file
   bool confirmed = false;   // a person agreed to deletions and replacements
+  bool concurrent = false;  // of a job: may run beside others of its slot
+  std::string event = {};   // names the event that it belongs to, with others; "" = none
   std::string idempotency_key;
   CorrelationId correlation_id = {};  // of the request that asked for it; "" = nobody did
   Instant created_at;
@@ -75,6 +78,7 @@ inline CorrelationId correlation_of(const NewRun& run) {
 struct Run {
   RunId id;
   WorkspaceName workspace;
+  JobName job;  // "" = the workspace itself
   Operation operation = Operation::kDeploy;
   std::string mode;
   Trigger trigger = Trigger::kManual;
@@ -85,6 +89,8 @@ struct Run {
   std::string waiting_for;
   bool upgrade = false;
   bool confirmed = false;
+  bool concurrent = false;
+  std::string event;
   CorrelationId correlation_id;  // of a run from before there were any: ""
 
   RunStatus status = RunStatus::kQueued;
@@ -106,6 +112,8 @@ struct Run {
   friend bool operator==(const Run&, const Run&) = default;
 };
 
+inline StateSlot slot_of(const Run& run) { return {run.workspace, run.job.value}; }
+
 // Whether it failed and is tried again at `not_before`.
 bool waits_for_retry(const Run& run);
 
@@ -125,6 +133,7 @@ struct AttemptRow {
   RunId run;
   CorrelationId correlation_id;  // of the run
   WorkspaceName workspace;
+  JobName job;
   Attempt attempt;
   InstanceId instance;
   RunStatus status = RunStatus::kRunning;  // running, or how it ended

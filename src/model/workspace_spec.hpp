@@ -2,13 +2,14 @@
 #pragma once
 
 #include <cstdint>
-#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "model/config_value.hpp"
+#include "model/job.hpp"
 #include "schedule/dst.hpp"
 #include "schedule/timeline.hpp"
 #include "schedule/zone.hpp"
@@ -19,18 +20,6 @@ enum class CatchUp { kLatest, kNone };
 
 // What a change of content or variables does to a deployed workspace.
 enum class OnChange { kRedeploy, kNextSchedule, kIgnore, kForce };
-
-// A value of `variables` or `environment`. Secrets are names of places; they are read when a run
-// starts and never stored.
-struct ConfigValue {
-  enum class Source { kLiteral, kEnv, kFile };
-  Source source = Source::kLiteral;
-  std::string text;  // literal: its JSON text; env: the variable's name; file: its path
-
-  bool is_secret() const { return source != Source::kLiteral; }
-  friend bool operator==(const ConfigValue&, const ConfigValue&) = default;
-};
-using ConfigValues = std::map<std::string, ConfigValue>;
 
 // Commands run through `sh -c` instead of tofu; an absent one falls back to tofu's own step.
 struct CustomCommands {
@@ -59,6 +48,7 @@ struct WorkspaceSpec {
   std::optional<std::int64_t> max_retries;  // of a run; absent = the daemon's setting
   std::string description;
   std::vector<std::string> tags;
+  std::vector<JobSpec> jobs;  // in the order of the file
 
   // The modes that mode_schedules names, sorted; empty for a workspace without modes.
   std::vector<std::string> modes() const;

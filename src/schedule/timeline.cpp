@@ -17,13 +17,20 @@ std::unexpected<Error> beyond(const Zone& zone) {
 }  // namespace
 
 std::string_view to_string(Action action) {
-  return action == Action::kDeploy ? "deploy" : "destroy";
+  switch (action) {
+    case Action::kDeploy: return "deploy";
+    case Action::kDestroy: return "destroy";
+    case Action::kRun: return "run";
+  }
+  return "?";
 }
 
 Result<Action> parse_action(std::string_view text) {
   if (text == "deploy") return Action::kDeploy;
   if (text == "destroy") return Action::kDestroy;
-  return fail(ErrorKind::kInvalid, fmt::format("\"{}\" is neither deploy nor destroy", text));
+  if (text == "run") return Action::kRun;
+  return fail(ErrorKind::kInvalid,
+              fmt::format("\"{}\" is neither deploy nor destroy nor run", text));
 }
 
 Timeline::Timeline(std::vector<TimelineRule> rules, Zone zone, DstPolicy dst)

@@ -1,4 +1,5 @@
 // The desired state of one workspace over time: its deploy and destroy rules as one row of points.
+// The occurrences of one job are such a row too.
 #pragma once
 
 #include <cstddef>
@@ -16,9 +17,9 @@
 
 namespace provisioner {
 
-enum class Action { kDeploy, kDestroy };
+enum class Action { kDeploy, kDestroy, kRun };
 
-std::string_view to_string(Action action);  // "deploy", "destroy"
+std::string_view to_string(Action action);  // "deploy", "destroy", "run" (of a job)
 Result<Action> parse_action(std::string_view text);
 
 struct TimelineRule {
