@@ -5,6 +5,8 @@
 #include <array>
 #include <utility>
 
+#include "base/text.hpp"
+
 namespace provisioner {
 namespace {
 
@@ -56,6 +58,55 @@ Result<JobStatus> parse_job_status(std::string_view text) {
   return find(kStatuses, text, "status of a job");
 }
 
+std::string to_string(const std::set<JobEvent>& events) {
+  std::vector<std::string> names;
+  for (const JobEvent event : events) names.emplace_back(to_string(event));
+  return join(names, " ");
+}
+
+Result<std::set<JobEvent>> parse_job_events(std::string_view text) {
+  std::set<JobEvent> events;
+  for (const auto word : split(text, ' ')) {
+    if (word.empty()) continue;
+    const auto event = parse_job_event(word);
+    if (!event) return std::unexpected(event.error());
+    events.insert(*event);
+  }
+  return events;
+}
+
+std::vector<std::size_t> in_order(const std::vector<JobSpec>& jobs) {
+  std::map<JobName, std::size_t> index;
+  for (std::size_t i = 0; i < jobs.size(); ++i) index.emplace(jobs[i].name, i);
+  std::vector<std::size_t> missing(jobs.size());  // how many of its dependencies come later
+  std::vector<std::vector<std::size_t>> below(jobs.size());
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    for (const JobName& above : jobs[i].depends_on) {
+      const auto found = index.find(above);
+      if (found == index.end()) continue;
+      ++missing[i];
+      below[found->second].push_back(i);
+    }
+  }
+  std::set<std::size_t> ready;
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    if (missing[i] == 0) ready.insert(i);
+  }
+  std::vector<std::size_t> order;
+  while (!ready.empty()) {
+    const std::size_t first = *ready.begin();
+    ready.erase(ready.begin());
+    order.push_back(first);
+    for (const std::size_t next : below[first]) {
+      if (--missing[next] == 0) ready.insert(next);
+    }
+  }
+  for (std::size_t i = 0; i < jobs.size(); ++i) {
+    if (missing[i] > 0) order.push_back(i);
+  }
+  return order;
+}
+
 WorkspaceName home_of(const JobName& standalone) {
   return WorkspaceName(fmt::format("{}.{}", kStandalone, standalone.value));
 }
@@ -67,6 +118,12 @@ bool is_standalone(const WorkspaceName& name) {
 std::string shown_workspace(const WorkspaceName& name) {
   return is_standalone(name) ? std::string(kStandalone) : name.value;
 }
+
+std::string event_label(const JobName& job, JobEvent event) {
+  return fmt::format("jobs.{}{}", job.value, to_string(event));
+}
+
+bool is_event_label(std::string_view schedule) { return schedule.contains('@'); }
 
 Job after_claim(Job job, const Run& run, Instant now) {
   job.status = JobStatus::kRunning;
@@ -80,14 +137,7 @@ Job after_claim(Job job, const Run& run, Instant now) {
 
 Job after_end(Job job, const Run& run, Instant now) {
   const bool began = run.attempt.value > 0;
-  if (!began) {
-    // A newer run in its place says nothing about the job; that it was left out does.
-    if (run.status == RunStatus::kCancelled && !run.cancel_requested) {
-      job.status = JobStatus::kSkipped;
-      job.last_error = run.error;
-    }
-    return job;
-  }
+  if (!began) return run.cancel_requested ? job : after_skip(std::move(job), run.error);
   job.last_exit_code = run.exit_code;
   job.last_error = run.status == RunStatus::kSucceeded ? "" : run.error;
   if (run.status == RunStatus::kSucceeded) {
@@ -103,8 +153,16 @@ Job after_end(Job job, const Run& run, Instant now) {
   return job;
 }
 
-std::optional<JobEvent> event_of(const Run& ended) {
-  if (!ended.job.empty()) return std::nullopt;
+Job after_skip(Job job, std::string reason) {
+  if (job.status != JobStatus::kRunning) job.status = JobStatus::kSkipped;
+  job.last_error = std::move(reason);
+  return job;
+}
+
+std::optional<JobEvent> event_of(const Run& ended, const Workspace& after) {
+  if (!ended.job.empty() || after.status == WorkspaceStatus::kNeedsConfirmation) {
+    return std::nullopt;
+  }
   const bool succeeded = ended.status == RunStatus::kSucceeded;
   const bool failed = ended.status == RunStatus::kFailed || ended.status == RunStatus::kTimedOut ||
                       ended.status == RunStatus::kInterrupted;

@@ -35,6 +35,9 @@ enum class JobEvent {
 };
 std::string_view to_string(JobEvent event);  // "@deployment", ...
 Result<JobEvent> parse_job_event(std::string_view text);
+// "@deployment @destroy"; "" = none.
+std::string to_string(const std::set<JobEvent>& events);
+Result<std::set<JobEvent>> parse_job_events(std::string_view text);
 
 // What becomes of an occurrence while the job is still at work.
 enum class Overlap { kSkip, kQueue, kAllow };
@@ -64,8 +67,13 @@ struct JobSpec {
   // What its runs work from: a config.json (normalised) with this job alone, and those fields of
   // the workspace that reach it. It holds no more of the others, so that many runs stay small.
   std::string definition;
+  std::string inputs_hash;    // of `definition`
   std::string schedule_hash;  // of everything that decides when it runs
 };
+
+// Indexes of `jobs` so that each comes after those that it depends on, else in their order. Those of
+// a circle come last.
+std::vector<std::size_t> in_order(const std::vector<JobSpec>& jobs);
 
 enum class JobStatus { kPending, kRunning, kSuccess, kFailed, kTimeout, kSkipped };
 std::string_view to_string(JobStatus status);  // "pending", ...
@@ -79,6 +87,8 @@ struct Job {
   bool present = true;  // false: the configuration names it no longer
   bool enabled = true;
   std::int64_t position = 0;  // template jobs are destroyed from the last to the first
+  std::set<JobEvent> events;
+  std::string schedule_hash;
   JobStatus status = JobStatus::kPending;
   Instant cursor;                   // occurrences up to and including it are in the ledger
   std::optional<Instant> next_run;  // as of the last decision
@@ -106,14 +116,21 @@ bool is_standalone(const WorkspaceName& name);
 // What WORKSPACE_ID and the API say: kStandalone, else the name itself.
 std::string shown_workspace(const WorkspaceName& name);
 
+// Names an event of a job in the ledger, where times have the labels of their rules.
+std::string event_label(const JobName& job, JobEvent event);  // "jobs.backup@deployment"
+bool is_event_label(std::string_view schedule);
+
 // An attempt of the job's `run` was claimed.
 Job after_claim(Job job, const Run& run, Instant now);
 
-// The job's `run` has come to an end; of a queued one that never began too.
+// The job's `run` has come to an end, also before it began.
 Job after_end(Job job, const Run& run, Instant now);
 
-// The event that the end of a workspace's own run is, if it is one: cancelled runs, plans and what
-// waits for a confirmation are none.
-std::optional<JobEvent> event_of(const Run& ended);
+// An occurrence of the job was not acted on, for `reason`. A running one stays running.
+Job after_skip(Job job, std::string reason);
+
+// The event that the end of a workspace's own run is, if it is one: the end of a cancelled run, of
+// a plan and of what waits for a confirmation is none.
+std::optional<JobEvent> event_of(const Run& ended, const Workspace& after);
 
 }  // namespace provisioner

@@ -10,6 +10,7 @@ namespace {
 // A failed or stopped operation leaves resources behind in an unknown state.
 Workspace after_failure(Workspace workspace, const Run& run, const std::string& error,
                         Instant now) {
+  if (!run.job.empty()) return workspace;
   if (run.operation == Operation::kDeploy) {
     workspace.status = WorkspaceStatus::kDeployFailed;
     workspace.last_deploy_error = error;
@@ -26,6 +27,7 @@ Workspace after_failure(Workspace workspace, const Run& run, const std::string& 
 }  // namespace
 
 Workspace after_claim(Workspace workspace, const Run& run, Instant) {
+  if (!run.job.empty()) return workspace;
   if (run.operation == Operation::kDeploy) {
     workspace.status = WorkspaceStatus::kDeploying;
     workspace.deployed = run.definition;
@@ -41,7 +43,7 @@ Workspace after_claim(Workspace workspace, const Run& run, Instant) {
 
 Workspace after_finish(Workspace workspace, const Run& run, const AttemptResult& result,
                        Instant now) {
-  if (run.operation == Operation::kPlan || run.operation == Operation::kJob) return workspace;
+  if (run.operation == Operation::kPlan || !run.job.empty()) return workspace;
   if (result.needs_confirmation) {
     workspace.status = WorkspaceStatus::kNeedsConfirmation;
     return workspace;
@@ -76,6 +78,7 @@ Workspace after_finish(Workspace workspace, const Run& run, const AttemptResult&
 
 Workspace after_failed_attempt(Workspace workspace, const Run& run, const std::string& error,
                                Instant retry_at) {
+  if (!run.job.empty()) return workspace;
   if (run.operation != Operation::kDeploy && run.operation != Operation::kDestroy) return workspace;
   if (run.operation == Operation::kDeploy) {
     workspace.status = WorkspaceStatus::kDeployFailed;
@@ -96,8 +99,11 @@ Duration destroy_retry_delay(std::int64_t failures) {
                             kLongest);
 }
 
-AfterInterruption after_interruption(const Run& run) {
+AfterInterruption after_interruption(const Run& run, bool began) {
   if (run.cancel_requested) return {RunStatus::kCancelled, "cancelled while it was interrupted"};
+  if (run.operation == Operation::kJob && began) {
+    return {RunStatus::kInterrupted, "a job that had begun is not begun a second time"};
+  }
   const std::int64_t lost = run.attempt.value - run.retries;
   if (lost >= kMostAttempts) {
     return {

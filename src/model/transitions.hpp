@@ -1,5 +1,5 @@
-// What events make of a workspace and its runs. Pure; the store applies them in its transactions,
-// so every implementation moves in the same way.
+// What events make of a workspace and its runs; a job's run leaves its workspace as it is. Pure;
+// the store applies them in its transactions, so every implementation moves in the same way.
 #pragma once
 
 #include "base/time.hpp"
@@ -34,9 +34,10 @@ struct AfterInterruption {
 
 // A cancelled run ends cancelled. A run that lost `kMostAttempts` attempts (those that failed and
 // were tried again do not count) is ended as interrupted,
-// so that a poisonous workspace cannot occupy the dispatcher for ever.
+// so that a poisonous workspace cannot occupy the dispatcher for ever. What a script or a command
+// did is not known: one whose processes may have begun is not resumed, as deploys are.
 inline constexpr std::int64_t kMostAttempts = 5;
-AfterInterruption after_interruption(const Run& run);
+AfterInterruption after_interruption(const Run& run, bool began);
 
 // A person replaced the state. One that says resources exist makes a workspace that had none a
 // deployed one, from its present definition: a destroy then knows what to do, and nothing deploys

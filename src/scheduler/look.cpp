@@ -46,7 +46,6 @@ Situation Scheduler::Reading::situation(Instant now) const {
               .neighbours = neighbours,
               .now = now};
   for (const auto& run : unfinished) {  // newest first
-    if (run.operation == Operation::kJob) continue;
     const Run*& place = run.status == RunStatus::kRunning ? s.active : s.queued;
     if (place == nullptr) place = &run;
   }
@@ -92,6 +91,7 @@ Task<Status> Scheduler::decide(WorkspaceName name, LeaderFence fence) {
     const Situation s = glance->situation(clock_.now());
     const auto due = plan(s);
     if (due && !due->new_cursor && reconcile(s).nothing()) {
+      if (Status done = co_await follow_jobs(*glance, fence); !done) co_return done;
       note_next(s);
       co_return Status();
     }
@@ -102,6 +102,7 @@ Task<Status> Scheduler::decide(WorkspaceName name, LeaderFence fence) {
   if (!queued) co_return std::unexpected(queued.error());
   if (!*queued) {
     if (Status done = co_await follow_needs(*reading, fence); !done) co_return done;
+    if (Status done = co_await follow_jobs(*reading, fence); !done) co_return done;
   }
   note_next(reading->situation(clock_.now()));
   co_return Status();
@@ -130,6 +131,7 @@ Task<Result<Scheduler::Reading>> Scheduler::read(WorkspaceName name, int recent_
     reading.workspace = std::move(view->workspace);
     reading.unfinished = std::move(view->unfinished);
     reading.recent = std::move(view->recent);
+    if (Status read = co_await read_jobs(reading); !read) co_return std::unexpected(read.error());
     co_return reading;
   }
 }

@@ -126,9 +126,21 @@ Task<Status> Scheduler::look_at_all() {
   if (!runs) co_return fail("reading the unfinished runs", runs.error());
   const auto cursors = co_await store_.cursors();
   if (!cursors) co_return fail("reading the cursors", cursors.error());
+  const auto jobs = co_await store_.jobs(std::nullopt);
+  if (!jobs) co_return fail("reading the jobs", jobs.error());
+  const auto events = co_await store_.job_events();
+  if (!events) co_return fail("reading what jobs wait for", events.error());
 
   std::unordered_map<WorkspaceName, Reading> readings;
-  for (const auto& run : *runs) readings[run.workspace].unfinished.push_back(run);
+  std::set<WorkspaceName> have_work;  // for their jobs
+  for (const auto& event : *events) have_work.insert(event.workspace);
+  for (const auto& run : *runs) {
+    if (run.job.empty()) {
+      readings[run.workspace].unfinished.push_back(run);
+    } else if (!run.waiting_for.empty()) {
+      have_work.insert(run.workspace);
+    }
+  }
   for (const auto& cursor : *cursors) readings[cursor.workspace].cursor = cursor.cursor;
   std::set<WorkspaceName> alive;
   std::size_t seen = 0;
@@ -150,6 +162,8 @@ Task<Status> Scheduler::look_at_all() {
     Reading reading = std::move(readings[row.name]);
     reading.workspace = row;
     reading.parsed = *parsed;
+    const auto [first, last] = std::ranges::equal_range(*jobs, row.name, {}, &Job::workspace);
+    note_jobs(row.name, **parsed, {first, last});
     const Situation s = reading.situation(clock_.now());
     if (s.cursor > s.now + 1h) {
       complain(row.name, fmt::format("its schedule was followed until {} already, and the clock is "
@@ -159,6 +173,7 @@ Task<Status> Scheduler::look_at_all() {
       entry.complaint.clear();
     }
     note_as_seen(s);
+    if (have_work.contains(row.name)) agenda_.note(row.name, s.now);
   }
   std::vector<WorkspaceName> gone;
   for (const auto& [name, entry] : entries_) {
@@ -242,6 +257,8 @@ void Scheduler::note_next(const Situation& s) {
   auto next = next_occurrence_at(s);
   const auto need = next_look(s);
   if (!next || (need && *need < *next)) next = need;
+  const auto job = entry_of(s.workspace.name).next_job;
+  if (!next || (job && *job < *next)) next = job;
   if (next) {
     agenda_.note(s.workspace.name, *next);
   } else {

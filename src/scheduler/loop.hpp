@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -83,6 +84,10 @@ class Scheduler {
     std::vector<WorkspaceName> depends_on;
     std::string complaint;     // the last one logged, so that it is logged once
     bool has_changed = false;  // or something beside it, since it was looked at
+    // Of its jobs: whether there are any, in the configuration or in the store, and when a schedule
+    // of theirs has something to say.
+    bool has_jobs = false;
+    std::optional<Instant> next_job;
   };
 
   // What the store says about one workspace just now.
@@ -93,6 +98,7 @@ class Scheduler {
     std::vector<Run> unfinished;
     std::vector<Run> recent;  // of all, newest first
     Neighbours neighbours;
+    JobsView jobs;  // of one that has jobs
 
     Situation situation(Instant now) const;
     RunId newest_run() const { return recent.empty() ? RunId() : recent.front().id; }
@@ -122,6 +128,11 @@ class Scheduler {
   void note_next(const Situation& s);
   void note_as_seen(const Situation& s);
   void complain(const WorkspaceName& name, const std::string& what);
+
+  // jobs.cpp: the jobs of one workspace.
+  void note_jobs(const WorkspaceName& name, const ParsedSpec& parsed, std::span<const Job> rows);
+  Task<Status> read_jobs(Reading& reading);
+  Task<Status> follow_jobs(const Reading& reading, LeaderFence fence);
 
   // look.cpp: one workspace. What cannot be decided now is noted for later.
   Task<> look(WorkspaceName name, LeaderFence fence);

@@ -4,10 +4,10 @@
 
 #include <algorithm>
 
+#include "scheduler/ledger.hpp"
+
 namespace provisioner {
 namespace {
-
-constexpr Duration kTick(1);  // the smallest step between two instants
 
 Operation operation_of(Action action) {
   return action == Action::kDeploy ? Operation::kDeploy : Operation::kDestroy;
@@ -18,50 +18,8 @@ std::string described(const TimelineRule& rule) {
   return fmt::format("{} in mode {}", to_string(rule.action), rule.mode);
 }
 
-Occurrence row_for(const Situation& s, const TimelinePoint& point, Outcome outcome,
-                   std::string reason) {
-  const TimelineRule& rule = s.timeline.rules()[point.rule];
-  Occurrence row;
-  row.workspace = s.workspace.name;
-  row.schedule = rule.label;
-  row.at = point.at;
-  row.until = point.at;
-  row.local_time = s.timeline.local_time(point.at);
-  row.action = rule.action;
-  row.mode = rule.mode;
-  row.outcome = outcome;
-  row.reason = std::move(reason);
-  return row;
-}
-
-// One row each for the points in (after, until], or one for all of them if they are too many.
-Status append_rows(const Situation& s, Instant after, Instant until, Outcome outcome,
-                   const std::string& reason, std::vector<Occurrence>& rows) {
-  if (until <= after) return {};
-  const auto count = s.timeline.count(after, until);
-  if (!count) return std::unexpected(count.error());
-  if (*count == 0) return {};
-  if (*count <= kMostSingleRows) {
-    const auto points = s.timeline.points(after, until, static_cast<std::size_t>(*count));
-    if (!points) return std::unexpected(points.error());
-    for (const auto& point : *points) rows.push_back(row_for(s, point, outcome, reason));
-    return {};
-  }
-  const auto first = s.timeline.next(after);
-  if (!first) return std::unexpected(first.error());
-  const auto last = s.timeline.last(after, until);
-  if (!last) return std::unexpected(last.error());
-  if (!*first || !*last) {
-    return fail(ErrorKind::kInternal, "a timeline counts occurrences that it cannot find");
-  }
-  Occurrence row = row_for(s, **last, outcome, reason);
-  row.schedule = "*";
-  row.at = (*first)->at;
-  row.until = (*last)->at;
-  row.count = *count;
-  row.local_time = s.timeline.local_time(row.at);
-  rows.push_back(std::move(row));
-  return {};
+Ledger ledger_of(const Situation& s) {
+  return {.workspace = s.workspace.name, .job = {}, .timeline = s.timeline};
 }
 
 struct Verdict {
@@ -154,6 +112,7 @@ Verdict judge(const Situation& s, const TimelinePoint& point) {
 // The rows of the last instant: all that meet there, the winner last.
 Result<TimelinePoint> append_last_instant(const Situation& s, Instant at,
                                           std::vector<Occurrence>& rows) {
+  const Ledger ledger = ledger_of(s);
   const auto points = s.timeline.points(at - kTick, at, s.timeline.rules().size() + 1);
   if (!points) return std::unexpected(points.error());
   if (points->empty()) {
@@ -163,7 +122,7 @@ Result<TimelinePoint> append_last_instant(const Situation& s, Instant at,
   const std::string reason =
       fmt::format("{} at the same instant wins", described(s.timeline.rules()[winner.rule]));
   for (std::size_t i = 0; i + 1 < points->size(); ++i) {
-    rows.push_back(row_for(s, (*points)[i], Outcome::kSuperseded, reason));
+    rows.push_back(ledger.row((*points)[i], Outcome::kSuperseded, reason));
   }
   return winner;
 }
@@ -179,12 +138,13 @@ Result<Plan> plan(const Situation& s) {
   const Instant at = (*last)->at;
   result.new_cursor = at;
 
+  const Ledger ledger = ledger_of(s);
   Instant from = s.cursor;
   if (s.spec.catch_up == CatchUp::kNone) {
     const Instant old = std::min(at, s.now - kPunctual - kTick);
     const Status missed =
-        append_rows(s, from, old, Outcome::kMissed,
-                    "nobody could act on it in time, and catch_up is none", result.occurrences);
+        ledger.append(from, old, Outcome::kMissed,
+                      "nobody could act on it in time, and catch_up is none", result.occurrences);
     if (!missed) return std::unexpected(missed.error());
     from = std::max(from, old);
   }
@@ -194,18 +154,18 @@ Result<Plan> plan(const Situation& s) {
     return result;
   }
 
-  const Status overtaken =
-      append_rows(s, from, at - kTick, Outcome::kSuperseded,
-                  fmt::format("overtaken by {} at {}", described(s.timeline.rules()[(*last)->rule]),
-                              s.timeline.local_time(at)),
-                  result.occurrences);
+  const Status overtaken = ledger.append(
+      from, at - kTick, Outcome::kSuperseded,
+      fmt::format("overtaken by {} at {}", described(s.timeline.rules()[(*last)->rule]),
+                  s.timeline.local_time(at)),
+      result.occurrences);
   if (!overtaken) return std::unexpected(overtaken.error());
   const auto winner = append_last_instant(s, at, result.occurrences);
   if (!winner) return std::unexpected(winner.error());
 
   const TimelineRule& rule = s.timeline.rules()[winner->rule];
   const Verdict verdict = judge(s, *winner);
-  result.occurrences.push_back(row_for(s, *winner, verdict.outcome, verdict.reason));
+  result.occurrences.push_back(ledger.row(*winner, verdict.outcome, verdict.reason));
   if (verdict.outcome == Outcome::kFired) {
     result.run = make_run(s, operation_of(rule.action), rule.mode, Trigger::kSchedule);
     result.run->scheduled_for = at;

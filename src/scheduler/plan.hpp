@@ -8,15 +8,13 @@
 #include "base/error.hpp"
 #include "model/first_seen.hpp"
 #include "model/occurrence.hpp"
+#include "scheduler/ledger.hpp"
 #include "scheduler/situation.hpp"
 
 namespace provisioner {
 
 // With catch_up = none, an occurrence that nobody could look at for longer than this is missed.
 inline constexpr Duration kPunctual = std::chrono::seconds(60);
-
-// More occurrences than this that share one fate become one row with a count.
-inline constexpr std::int64_t kMostSingleRows = 1000;
 
 struct Plan {
   // Oldest first. At most one is `fired`; it belongs to `run`.

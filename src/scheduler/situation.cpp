@@ -10,7 +10,8 @@ bool changes_state(const Run* run) {
          (run->operation == Operation::kDeploy || run->operation == Operation::kDestroy);
 }
 
-std::string listed(const std::vector<WorkspaceName>& names) {
+template <typename Name>
+std::string listed(const std::vector<Name>& names) {
   std::string text;
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (i > 0) text += i + 1 == names.size() ? " and " : ", ";
@@ -33,6 +34,11 @@ std::string waits_for(const Neighbours& neighbours, Operation operation) {
   }
   if (operation == Operation::kDestroy && !neighbours.still_there.empty()) {
     return fmt::format("{} to be destroyed", listed(neighbours.still_there));
+  }
+  if (operation == Operation::kDestroy && !neighbours.template_jobs.empty()) {
+    return fmt::format("its template {} {} to be destroyed",
+                       neighbours.template_jobs.size() == 1 ? "job" : "jobs",
+                       listed(neighbours.template_jobs));
   }
   return "";
 }

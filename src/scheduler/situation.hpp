@@ -18,6 +18,7 @@ namespace provisioner {
 struct Neighbours {
   std::vector<WorkspaceName> not_deployed;  // it depends on them, and they are not deployed
   std::vector<WorkspaceName> still_there;   // they depend on it, and may have resources
+  std::vector<JobName> template_jobs;       // its own, which may have resources
 };
 
 // Views, valid for one call. `cursor`, `workspace` and the runs are of one reading of the store.

@@ -14,8 +14,11 @@ Result<std::shared_ptr<const ParsedSpec>> parse(const SpecReader& read, const Zo
     zone = *found;
   }
   Timeline timeline(spec->rules, zone, spec->dst);
-  return std::make_shared<const ParsedSpec>(
-      ParsedSpec{.spec = std::move(*spec), .timeline = std::move(timeline)});
+  std::vector<Timeline> of_jobs;
+  for (const JobSpec& job : spec->jobs) of_jobs.emplace_back(job.rules, zone, spec->dst);
+  return std::make_shared<const ParsedSpec>(ParsedSpec{.spec = std::move(*spec),
+                                                       .timeline = std::move(timeline),
+                                                       .job_timelines = std::move(of_jobs)});
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
@@ -22,6 +23,7 @@ using SpecReader =
 struct ParsedSpec {
   WorkspaceSpec spec;
   Timeline timeline;
+  std::vector<Timeline> job_timelines;  // of spec.jobs, in their order
 };
 
 // Loop only.

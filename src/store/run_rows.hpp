@@ -13,9 +13,10 @@ namespace provisioner {
 
 // In the order of read_run(); `seq` comes first.
 inline constexpr std::string_view kSelectRuns =
-    "SELECT r.seq, r.id, r.workspace, r.operation, r.mode, r.trigger, r.scheduled_for, "
+    "SELECT r.seq, r.id, r.workspace, r.job, r.operation, r.mode, r.trigger, r.scheduled_for, "
     "r.requested_by, r.config, r.bundle, r.inputs_hash, r.not_before, r.waiting_for, r.upgrade, "
-    "r.confirmed, r.status, r.attempt, r.retries, r.instance, r.term, r.created_at, r.started_at, "
+    "r.confirmed, r.concurrent, r.event, r.status, r.attempt, r.retries, r.instance, r.term, "
+    "r.created_at, r.started_at, "
     "r.finished_at, r.exit_code, r.error, r.resources_add, r.resources_change, "
     "r.resources_destroy, r.cancel_requested, r.correlation_id FROM runs r ";
 
@@ -31,6 +32,7 @@ PlacedRun read_run(Row row) {
   Run& r = placed.run;
   r.id = row.template as<RunId>();
   r.workspace = row.template as<WorkspaceName>();
+  r.job = row.template as<JobName>();
   r.operation = row.checked(parse_operation(row.text()));
   r.mode = row.text();
   r.trigger = row.checked(parse_trigger(row.text()));
@@ -42,6 +44,8 @@ PlacedRun read_run(Row row) {
   r.waiting_for = row.text();
   r.upgrade = row.boolean();
   r.confirmed = row.boolean();
+  r.concurrent = row.boolean();
+  r.event = row.text();
   r.status = row.checked(parse_run_status(row.text()));
   r.attempt = row.template as<Attempt>();
   r.retries = row.integer();
@@ -63,7 +67,8 @@ inline constexpr std::string_view kSelectAttempts =
     "SELECT run, workspace, attempt, instance, status, registered, machine_id, boot_id, "
     "pid_namespace, guard_pid, guard_start, directory, heartbeat_seq, started_at, finished_at, "
     "lease_expires_at, error, claim_hash, base_state, "
-    "(SELECT r.correlation_id FROM runs r WHERE r.id = run_attempts.run) FROM run_attempts ";
+    "(SELECT r.correlation_id FROM runs r WHERE r.id = run_attempts.run), "
+    "(SELECT r.job FROM runs r WHERE r.id = run_attempts.run) FROM run_attempts ";
 
 // What the store alone knows of an attempt, beside the row that it shows.
 struct StoredAttempt {
@@ -96,6 +101,7 @@ StoredAttempt read_attempt(Row row) {
   a.claim_hash = row.text();
   a.base_state = row.integer();
   a.row.correlation_id = row.template as<CorrelationId>();
+  a.row.job = row.template as<JobName>();
   return a;
 }
 

@@ -27,6 +27,7 @@ Run as_queued(const NewRun& wanted) {
   Run run;
   run.id = wanted.id;
   run.workspace = wanted.workspace;
+  run.job = wanted.job;
   run.operation = wanted.operation;
   run.mode = wanted.mode;
   run.trigger = wanted.trigger;
@@ -37,6 +38,8 @@ Run as_queued(const NewRun& wanted) {
   run.waiting_for = wanted.waiting_for;
   run.upgrade = wanted.upgrade;
   run.confirmed = wanted.confirmed;
+  run.concurrent = wanted.concurrent;
+  run.event = wanted.event;
   run.correlation_id = correlation_of(wanted);
   run.created_at = wanted.created_at;
   return run;
@@ -57,8 +60,11 @@ Error run_exists(const RunId& id) {
 
 Error slot_is_busy(const Run& with) {
   std::string sentence =
-      fmt::format("workspace {} is busy: {} run {} is {}", with.workspace.value,
-                  to_string(with.operation), with.id.value, to_string(with.status));
+      with.job.empty()
+          ? fmt::format("workspace {} is busy: {} run {} is {}", with.workspace.value,
+                        to_string(with.operation), with.id.value, to_string(with.status))
+          : fmt::format("job {} of {} is busy: run {} is {}", with.job.value,
+                        shown_workspace(with.workspace), with.id.value, to_string(with.status));
   if (waits_for_retry(with)) {
     sentence += fmt::format(" and tried again at {}", format_rfc3339(*with.not_before));
   }
@@ -106,7 +112,7 @@ Result<Run> after_cancel_request(Run present, Instant now) {
 }
 
 Workspace after_waiting_run(const Workspace& before, const Run& ended, Instant now) {
-  if (ended.attempt == Attempt()) return before;
+  if (ended.attempt == Attempt() && ended.status != RunStatus::kFailed) return before;
   return ended.status == RunStatus::kCancelled
              ? after_finish(before, ended, {.status = ended.status, .error = ended.error}, now)
              : after_abandoned_run(before, ended, ended.error, now);
@@ -211,11 +217,11 @@ AfterFinishedAttempt after_finished_attempt(const Run& run, const Workspace& bef
 }
 
 AfterInterruptedAttempt after_interrupted_attempt(const Run& run, const Workspace& before,
-                                                  const std::optional<RunId>& newer,
+                                                  const std::optional<RunId>& newer, bool began,
                                                   const std::string& reason,
                                                   const std::string& hold, Instant now) {
   AfterInterruptedAttempt after{.run = run, .workspace = before, .outcome = {}};
-  AfterInterruption next = after_interruption(run);
+  AfterInterruption next = after_interruption(run, began);
   if (next.status == RunStatus::kQueued && newer) {
     // The slot has room for one queued run: what was asked for later wins.
     next = {RunStatus::kInterrupted, fmt::format("superseded by run {}", newer->value)};

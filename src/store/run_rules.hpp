@@ -30,7 +30,7 @@ Run after_superseded(Run waiting, const RunId& by, Instant now);
 // The run with the flag, which ends it when it waits. kConflict when it has ended.
 Result<Run> after_cancel_request(Run present, Instant now);
 
-// What `ended`, which waited, leaves behind: nothing when it never began.
+// What `ended`, which waited, leaves behind: nothing when it never began, unless it failed.
 Workspace after_waiting_run(const Workspace& before, const Run& ended, Instant now);
 
 // --- attempts
@@ -73,7 +73,8 @@ AfterFinishedAttempt after_finished_attempt(const Run& run, const Workspace& bef
                                             const AttemptResult& result, Instant now);
 
 // What an interrupted attempt makes of its run: resumed or ended, and the workspace held when
-// `hold` says why a person must look. `newer` is the run that waits for the slot, if there is one.
+// `hold` says why a person must look. `newer` is the run that waits for the slot, if there is one;
+// `began`: its processes may have.
 struct AfterInterruptedAttempt {
   Run run;
   Workspace workspace;
@@ -81,7 +82,7 @@ struct AfterInterruptedAttempt {
   InterruptionOutcome outcome;
 };
 AfterInterruptedAttempt after_interrupted_attempt(const Run& run, const Workspace& before,
-                                                  const std::optional<RunId>& newer,
+                                                  const std::optional<RunId>& newer, bool began,
                                                   const std::string& reason,
                                                   const std::string& hold, Instant now);
 

@@ -17,11 +17,14 @@ std::unexpected<Error> is_locked(const StateLock& lock) {
 
 }  // namespace
 
-Status check_own_workspace(const StateSlot& slot, const AttemptFence& by,
-                           const WorkspaceName& own) {
-  if (own == slot.workspace) return {};
-  return fail(ErrorKind::kDenied, fmt::format("run {} works on workspace {}, not on {}",
-                                              by.run.value, own.value, slot.workspace.value));
+Status check_own_slot(const StateSlot& slot, const AttemptFence& by, const StateSlot& own) {
+  if (own == slot) return {};
+  const auto named = [](const StateSlot& s) {
+    return s.job.empty() ? "workspace " + s.workspace.value
+                         : fmt::format("job {} of workspace {}", s.job, s.workspace.value);
+  };
+  return fail(ErrorKind::kDenied,
+              fmt::format("run {} works on {}, not on {}", by.run.value, named(own), named(slot)));
 }
 
 Status check_lock_id(const StateLock& lock) {

@@ -9,7 +9,7 @@
 namespace provisioner {
 
 // A run's attempt writes in its own workspace only: kDenied.
-Status check_own_workspace(const StateSlot& slot, const AttemptFence& by, const WorkspaceName& own);
+Status check_own_slot(const StateSlot& slot, const AttemptFence& by, const StateSlot& own);
 
 // Before anything is read: kInvalid without an id.
 Status check_lock_id(const StateLock& lock);

@@ -17,6 +17,7 @@
 #include "base/ids.hpp"
 #include "base/time.hpp"
 #include "model/api_token.hpp"
+#include "model/job.hpp"
 #include "model/leadership.hpp"
 #include "model/occurrence.hpp"
 #include "model/run.hpp"
@@ -91,6 +92,85 @@ struct PlanCommit {
   std::optional<RunId> newest_run;
 };
 
+// --- jobs ----------------------------------------------------------------------------------------
+
+// What happened to a workspace that some of its jobs wait for. Kept until the leader has decided.
+struct JobEventRow {
+  std::int64_t number = 0;  // in the order of events
+  WorkspaceName workspace;
+  JobEvent event = JobEvent::kDeployment;
+  Instant at;
+  BundleHash bundle;  // of the run that it came from; "" = of none
+};
+
+// As much of a job's run as decisions need: many may wait at a time.
+struct JobRun {
+  RunId id;
+  JobName job;
+  Operation operation = Operation::kJob;
+  RunStatus status = RunStatus::kQueued;
+  std::string waiting_for;
+  std::string event;
+  bool concurrent = false;
+  std::string error;
+};
+
+// All that a decision about the jobs of one workspace rests on, beside its WorkspaceView.
+struct JobsView {
+  std::vector<Job> jobs;            // by position
+  std::vector<JobEventRow> events;  // oldest first
+  // Those that have not ended, and all of an event that some of them belong to; oldest first.
+  std::vector<JobRun> runs;
+};
+
+// What the configuration says of a job, as far as its row knows it.
+struct JobDefinition {
+  JobName name;
+  JobType type = JobType::kCommand;
+  bool present = true;
+  bool enabled = true;
+  std::int64_t position = 0;
+  std::set<JobEvent> events;
+  std::string schedule_hash;
+  std::optional<Instant> cursor;  // of one that is new, or whose schedule changed: it starts here
+};
+
+// What becomes of one job's schedule.
+struct JobDecision {
+  JobName job;
+  std::optional<Instant> cursor;  // moves forward to it
+  std::optional<Instant> next_run;
+  std::string skipped;  // why its last occurrence was not acted on; "" = it was
+};
+
+// One leader's decision about the jobs of one workspace.
+struct JobsCommit {
+  WorkspaceName workspace;
+  // What it was made from: kVersionConflict when configuration, the workspace's row or its own
+  // newest run ("" = none) have become others.
+  std::int64_t config_version = 0;
+  Version workspace_version;
+  RunId newest_run;
+
+  struct Ending {
+    RunId run;  // queued
+    RunStatus status = RunStatus::kCancelled;
+    std::string error;
+  };
+  struct Wait {
+    RunId run;                // queued
+    std::string waiting_for;  // "" = claimable
+  };
+
+  std::vector<JobDefinition> definitions;
+  std::vector<JobDecision> decisions;
+  std::vector<Occurrence> occurrences;
+  std::vector<Ending> endings;
+  std::vector<Wait> waits;
+  std::vector<NewRun> runs;  // into slots where nothing is queued, or concurrent
+  std::vector<std::int64_t> handled_events;
+};
+
 // --- runs ----------------------------------------------------------------------------------------
 
 enum class WhenBusy {
@@ -149,12 +229,13 @@ struct InterruptionOutcome {
 
 struct RunFilter {
   std::optional<WorkspaceName> workspace;
+  std::optional<JobName> job;       // of `workspace`; "" = the workspace's own runs; absent: all
   std::vector<RunStatus> statuses;  // empty = all
   std::optional<RunId> before;      // page: only runs older than this
   int limit = 50;
 };
 
-// All that a decision about one workspace rests on.
+// All that a decision about one workspace rests on. The runs are the workspace's own.
 struct WorkspaceView {
   Workspace workspace;
   ScheduleCursor cursor;
@@ -278,7 +359,7 @@ class Store {
   // holds or disables it ends a run that waits to be tried again; so does a publication.
   // kVersionConflict unless `row.version` is current; returns the row with its new version.
   virtual Task<Result<Workspace>> update_workspace(Workspace row, Instant now) = 0;
-  // Forgets a workspace with its runs, ledger and states. kConflict while a run is active.
+  // Forgets a workspace with its jobs, runs, ledger and states. kConflict while a run is active.
   virtual Task<Status> remove_workspace(WorkspaceName name, std::string by, Instant now) = 0;
 
   // Planning (leader only). The cursor, the occurrences and the queued run are one transaction.
@@ -292,8 +373,21 @@ class Store {
   virtual Task<Status> commit_plan(LeaderFence fence, PlanCommit plan, Instant now) = 0;
   virtual Task<Result<std::vector<Occurrence>>> occurrences(OccurrenceFilter filter) = 0;
 
-  // Runs. Per slot one active and one queued. A plan run is in the slot too (it takes the lock).
-  // The same idempotency key returns the run that it made first.
+  // Jobs. The rows come and go with commit_jobs(), and follow their runs.
+  virtual Task<Result<std::vector<Job>>> jobs(std::optional<WorkspaceName> of) = 0;  // by position
+  virtual Task<Result<std::vector<JobEventRow>>> job_events() = 0;  // of all, oldest first
+  // `event`: show the runs of this event too, whether or not some have still to end.
+  virtual Task<Result<JobsView>> jobs_view(WorkspaceName workspace, std::string event) = 0;
+  // Leader only, one transaction; otherwise as commit_plan(). kConflict where something is queued
+  // in the slot of a run that is not concurrent.
+  virtual Task<Status> commit_jobs(LeaderFence fence, JobsCommit jobs, Instant now) = 0;
+  // A daemon has started while none was alive: an event for every workspace with a job that waits
+  // for it.
+  virtual Task<Status> note_reboot(Instant now) = 0;
+
+  // Runs. Per slot one active and one queued, beside those of jobs that are concurrent. A plan run
+  // is in the slot too (it takes the lock). The same idempotency key returns the run that it made
+  // first.
   virtual Task<Result<Run>> enqueue(NewRun run, WhenBusy when_busy) = 0;
   virtual Task<Result<std::optional<ClaimedRun>>> claim_next(ClaimRequest request) = 0;
   virtual Task<Result<std::optional<ClaimedRun>>> find_claim(ClaimId claim) = 0;
@@ -306,9 +400,10 @@ class Store {
   virtual Task<Result<HeartbeatAnswer>> heartbeat(AttemptFence fence, Instant lease_expires_at) = 0;
   virtual Task<Status> append_log(AttemptFence fence, std::int64_t offset, std::string text) = 0;
   // Ends the attempt, moves run and workspace (model/transitions.hpp), releases its state lock.
-  // With status kInterrupted it is resumed by after_interruption(). A repeated call with the same
-  // fence and status is ok (lost reply). `log` is appended in the same transaction; where it does
-  // not follow on what is stored it is left out, for it must not keep the attempt from ending.
+  // The last attempt of a workspace's own deploy or destroy leaves an event, where jobs wait for
+  // it. With status kInterrupted it is resumed by after_interruption(). A repeated call with the
+  // same fence and status is ok (lost reply). `log` is appended in the same transaction; where it
+  // does not follow on what is stored it is left out, for it must not keep the attempt from ending.
   // A failed one whose result offers a retry is followed by another attempt of the same run
   // (run_rules.hpp says when), which waits in the queue; the log then says so.
   virtual Task<Status> finish_attempt(AttemptFence fence, AttemptResult result, Instant now,

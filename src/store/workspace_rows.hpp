@@ -73,22 +73,25 @@ ScheduleCursor read_cursor(Row row) {
 }
 
 inline constexpr std::string_view kSelectOccurrences =
-    "SELECT workspace, schedule, at, until, count, local_time, action, mode, outcome, reason, run "
-    "FROM occurrences ";
+    "SELECT workspace, schedule, at, until, count, local_time, action, mode, outcome, reason, run, "
+    "job FROM occurrences ";
 
 template <typename Row>
 Occurrence read_occurrence(Row row) {
-  return {.workspace = row.template as<WorkspaceName>(),
-          .schedule = row.text(),
-          .at = row.instant(),
-          .until = row.instant(),
-          .count = row.integer(),
-          .local_time = row.text(),
-          .action = row.checked(parse_action(row.text())),
-          .mode = row.text(),
-          .outcome = row.checked(parse_outcome(row.text())),
-          .reason = row.text(),
-          .run = row.template optional_as<RunId>()};
+  Occurrence o;
+  o.workspace = row.template as<WorkspaceName>();
+  o.schedule = row.text();
+  o.at = row.instant();
+  o.until = row.instant();
+  o.count = row.integer();
+  o.local_time = row.text();
+  o.action = row.checked(parse_action(row.text()));
+  o.mode = row.text();
+  o.outcome = row.checked(parse_outcome(row.text()));
+  o.reason = row.text();
+  o.run = row.template optional_as<RunId>();
+  o.job = row.template as<JobName>();
+  return o;
 }
 
 }  // namespace provisioner

@@ -129,6 +129,18 @@ Task<Status> SimulatedStore::commit_plan(LeaderFence fence, PlanCommit plan, Ins
       });
 }
 
+Task<Status> SimulatedStore::commit_jobs(LeaderFence fence, JobsCommit jobs, Instant now) {
+  decides(fence);
+  return write<void>(
+      "commit_jobs",
+      [=](Store& s) -> Task<Status> {
+        co_return co_await s.commit_jobs(co_await fence_for(s, fence), jobs, now);
+      },
+      [&observer = parts_.observer, me = parts_.me, fence](const Status& done) {
+        if (done) observer.decided(me, fence, "a plan of jobs");
+      });
+}
+
 Task<Status> SimulatedStore::set_waiting(LeaderFence fence, RunId run, std::string waiting_for) {
   decides(fence);
   return write<void>(
@@ -329,6 +341,18 @@ Task<Result<std::vector<ScheduleCursor>>> SimulatedStore::cursors() {
 }
 Task<Result<WorkspaceView>> SimulatedStore::view(ViewRequest request) {
   return read<WorkspaceView>("view", [=](Store& s) { return s.view(request); });
+}
+Task<Result<std::vector<Job>>> SimulatedStore::jobs(std::optional<WorkspaceName> of) {
+  return read<std::vector<Job>>("jobs", [=](Store& s) { return s.jobs(of); });
+}
+Task<Result<std::vector<JobEventRow>>> SimulatedStore::job_events() {
+  return read<std::vector<JobEventRow>>("job_events", [](Store& s) { return s.job_events(); });
+}
+Task<Result<JobsView>> SimulatedStore::jobs_view(WorkspaceName workspace, std::string event) {
+  return read<JobsView>("jobs_view", [=](Store& s) { return s.jobs_view(workspace, event); });
+}
+Task<Status> SimulatedStore::note_reboot(Instant now) {
+  return write<void>("note_reboot", [=](Store& s) { return s.note_reboot(now); });
 }
 Task<Result<std::vector<Occurrence>>> SimulatedStore::occurrences(OccurrenceFilter filter) {
   return read<std::vector<Occurrence>>("occurrences",

@@ -97,6 +97,11 @@ class SimulatedStore final : public Store {
   Task<Result<std::vector<ScheduleCursor>>> cursors() override;
   Task<Result<WorkspaceView>> view(ViewRequest request) override;
   Task<Status> commit_plan(LeaderFence fence, PlanCommit plan, Instant now) override;
+  Task<Result<std::vector<Job>>> jobs(std::optional<WorkspaceName> of) override;
+  Task<Result<std::vector<JobEventRow>>> job_events() override;
+  Task<Result<JobsView>> jobs_view(WorkspaceName workspace, std::string event) override;
+  Task<Status> commit_jobs(LeaderFence fence, JobsCommit jobs, Instant now) override;
+  Task<Status> note_reboot(Instant now) override;
   Task<Result<std::vector<Occurrence>>> occurrences(OccurrenceFilter filter) override;
   Task<Result<Run>> enqueue(NewRun run, WhenBusy when_busy) override;
   Task<Result<std::optional<ClaimedRun>>> claim_next(ClaimRequest request) override;

@@ -26,16 +26,16 @@ using copy::Table;
 using copy::Target;
 
 // Those that others refer to come first.
-constexpr std::array<std::string_view, 14> kCopied = {
+constexpr std::array<std::string_view, 16> kCopied = {
     "cluster_settings", "leader_election", "bundles",        "workspace_states",
     "config_changes",   "schedules",       "runs",           "occurrences",
     "run_attempts",     "run_logs",        "state_versions", "state_locks",
-    "audit_events",     "reports"};
+    "audit_events",     "reports",         "job_states",     "job_events"};
 constexpr std::string_view kTokens = "api_tokens";
 // An instance reports itself; what the source has of itself would be an instance that never comes.
 constexpr std::array<std::string_view, 2> kLeftOut = {"instances", "schema_migrations"};
 // Only there.
-constexpr std::array<std::string_view, 2> kOfTarget = {"instances", "job_states"};
+constexpr std::array<std::string_view, 1> kOfTarget = {"instances"};
 
 // Under which the target knows which copy it is.
 constexpr const char* kCopyKey = "copied_from_embedded";
@@ -185,6 +185,7 @@ Task<Status> copy_tables(Source& source, Target& target, const CopyRequest& requ
   }
   co_await target.number_on("runs", "seq");
   co_await target.number_on("audit_events", "seq");
+  co_await target.number_on("job_events", "number");
   co_return Status();
 }
 

@@ -2,6 +2,7 @@
 #include "model/transitions.hpp"
 #include "store/postgres/attempt_rows.hpp"
 #include "store/postgres/attempts.hpp"
+#include "store/postgres/jobs.hpp"
 #include "store/postgres/leadership.hpp"
 #include "store/postgres/runs.hpp"
 #include "store/postgres/states.hpp"
@@ -41,17 +42,19 @@ void end_attempt(Transaction& tx, const AttemptRow& row, RunStatus status, const
 }
 
 // Moves run and workspace after an attempt that was interrupted.
-Task<InterruptionOutcome> resume_or_end(Transaction& tx, const Ending& ending,
+Task<InterruptionOutcome> resume_or_end(Transaction& tx, const Ending& ending, bool began,
                                         const std::string& reason, const std::string& hold,
                                         Instant now) {
   const Workspace before = read_workspace((co_await tx.rows(ending.workspace))[0]);
   const Rows run_rows = co_await tx.rows(ending.run);
   const auto newer = newer_run(co_await tx.rows(ending.queued));
   AfterInterruptedAttempt after =
-      after_interrupted_attempt(read_run(run_rows[0]).run, before, newer, reason, hold, now);
+      after_interrupted_attempt(read_run(run_rows[0]).run, before, newer, began, reason, hold, now);
   if (after.outdates_plans) outdate_plans(tx, before.name);
   save_run(tx, after.run);
+  if (!newer) note_event(tx, after.run, after.workspace, now);
   save_workspace(tx, before, std::move(after.workspace), now);
+  co_await follow_run(tx, after.run, now);
   co_return std::move(after.outcome);
 }
 
@@ -68,11 +71,11 @@ Task<Status> finish_attempt(Transaction& tx, const AttemptFence& fence, const At
   }
   const AttemptRow& row = found->row;
   if (!log.text.empty()) send_log(tx, fence, log.offset, log.text);
-  if (result.lock_file) set_lock_file(tx, row.workspace, *result.lock_file);
+  if (result.lock_file && row.job.empty()) set_lock_file(tx, row.workspace, *result.lock_file);
   if (result.status == RunStatus::kInterrupted) {
     end_attempt(tx, row, result.status, result.error, now);
     const std::string reason = result.error.empty() ? "by its runner" : result.error;
-    co_await resume_or_end(tx, ending, reason, "", now);
+    co_await resume_or_end(tx, ending, row.process.has_value(), reason, "", now);
     co_return Status();
   }
   const Rows run_rows = co_await tx.rows(ending.run);
@@ -86,7 +89,9 @@ Task<Status> finish_attempt(Transaction& tx, const AttemptFence& fence, const At
   }
   end_attempt(tx, row, result.status, result.error, now);
   save_run(tx, after.run);
+  note_event(tx, after.run, after.workspace, now);
   save_workspace(tx, before, std::move(after.workspace), now);
+  co_await follow_run(tx, after.run, now);
   co_return Status();
 }
 
@@ -105,15 +110,15 @@ Task<Result<InterruptionOutcome>> interrupt_attempt(Transaction& tx,
   // Recovered states belong to the attempt, so they come before its end.
   std::string hold = i.hold_reason;
   for (const RecoveredState& recovered : i.recovered) {
-    const std::string diverged = co_await recover_state(
-        tx, {.workspace = found->row.workspace, .job = ""}, found->base_state,
-        {.run = i.run, .attempt = i.attempt, .claim = {}}, recovered, now);
+    const std::string diverged =
+        co_await recover_state(tx, {found->row.workspace, found->row.job.value}, found->base_state,
+                               {.run = i.run, .attempt = i.attempt, .claim = {}}, recovered, now);
     if (diverged.empty()) continue;
     if (!hold.empty()) hold += "; ";
     hold += diverged;
   }
   end_attempt(tx, found->row, RunStatus::kInterrupted, i.reason, now);
-  co_return co_await resume_or_end(tx, ending, i.reason, hold, now);
+  co_return co_await resume_or_end(tx, ending, found->row.process.has_value(), i.reason, hold, now);
 }
 
 }  // namespace provisioner::postgres

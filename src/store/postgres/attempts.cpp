@@ -4,6 +4,7 @@
 
 #include "model/transitions.hpp"
 #include "store/postgres/attempt_rows.hpp"
+#include "store/postgres/jobs.hpp"
 #include "store/postgres/leadership.hpp"
 #include "store/postgres/runs.hpp"
 #include "store/postgres/workspaces.hpp"
@@ -43,14 +44,15 @@ struct Basis {
   Transaction::Answer workspace, lock_file, state, bundle;
 };
 
-Basis ask_basis(Transaction& tx, const WorkspaceName& name, const BundleHash& bundle) {
+Basis ask_basis(Transaction& tx, const Run& run) {
   static const std::string text = fmt::format("{}WHERE w.name = $1", kSelectWorkspaces);
-  return {.workspace = tx.ask(text, name),
-          .lock_file = tx.ask("SELECT lock_file FROM workspace_states WHERE name = $1", name),
-          .state = tx.ask("SELECT coalesce(max(number), 0) FROM state_versions WHERE workspace = "
-                          "$1 AND job = '' AND NOT divergent",
-                          name),
-          .bundle = tx.ask("SELECT content FROM bundles WHERE hash = $1", bundle)};
+  return {
+      .workspace = tx.ask(text, run.workspace),
+      .lock_file = tx.ask("SELECT lock_file FROM workspace_states WHERE name = $1", run.workspace),
+      .state = tx.ask("SELECT coalesce(max(number), 0) FROM state_versions WHERE workspace = "
+                      "$1 AND job = $2 AND NOT divergent",
+                      run.workspace, run.job),
+      .bundle = tx.ask("SELECT content FROM bundles WHERE hash = $1", run.definition.bundle)};
 }
 
 // Queues.
@@ -70,19 +72,19 @@ void insert_attempt(Transaction& tx, const Run& run, const ClaimRequest& request
 Task<Result<std::optional<ClaimedRun>>> claim(Transaction& tx, const ClaimRequest& request,
                                               const Run& likely, Term term) {
   auto locked = lock_claimable(tx, request);
-  Basis basis = ask_basis(tx, likely.workspace, likely.definition.bundle);
+  Basis basis = ask_basis(tx, likely);
   auto queued = one_run(co_await tx.rows(locked));
   if (!queued) {
     // Everything claimable is held by others: wait for the oldest one's.
     tx.lock("SELECT 1 FROM workspace_states WHERE name = $1 FOR NO KEY UPDATE", likely.workspace);
     locked = lock_claimable(tx, request);
-    basis = ask_basis(tx, likely.workspace, likely.definition.bundle);
+    basis = ask_basis(tx, likely);
     queued = one_run(co_await tx.rows(locked));
     if (!queued) co_return std::nullopt;
   }
-  if (queued->workspace != likely.workspace ||
+  if (slot_of(*queued) != slot_of(likely) ||
       queued->definition.bundle != likely.definition.bundle) {
-    basis = ask_basis(tx, queued->workspace, queued->definition.bundle);
+    basis = ask_basis(tx, *queued);
   }
 
   const Workspace before = read_workspace((co_await tx.rows(basis.workspace))[0]);
@@ -91,12 +93,15 @@ Task<Result<std::optional<ClaimedRun>>> claim(Transaction& tx, const ClaimReques
   claimed.run = as_claimed(*std::move(queued), request, term);
   claimed.fence = {.run = claimed.run.id, .attempt = claimed.run.attempt, .claim = request.claim};
   claimed.base_state = base;
-  claimed.lock_file = (co_await tx.rows(basis.lock_file))[0].text();
+  if (claimed.run.job.empty()) {
+    claimed.lock_file = (co_await tx.rows(basis.lock_file))[0].text();
+  }
   const Rows bundle_rows = co_await tx.rows(basis.bundle);
   if (!bundle_rows.empty()) claimed.bundle = bundle_rows[0].text();
   save_run(tx, claimed.run);
   insert_attempt(tx, claimed.run, request, base);
   save_workspace(tx, before, after_claim(before, claimed.run, request.now), request.now);
+  co_await follow_run(tx, claimed.run, request.now);
   co_return claimed;
 }
 
@@ -159,11 +164,12 @@ Task<Result<std::optional<ClaimedRun>>> find_claim(Transaction& tx, const ClaimI
   auto claimed = one_run(co_await tx.rows(run_row));
   const Rows lock_file_rows = co_await tx.rows(lock_file);
   if (!claimed || lock_file_rows.empty()) co_return std::nullopt;  // it was being made meanwhile
+  const bool own = claimed->job.empty();
   co_return ClaimedRun{
       .run = *std::move(claimed),
       .fence = {.run = found->row.run, .attempt = found->row.attempt, .claim = claim},
       .base_state = found->base_state,
-      .lock_file = lock_file_rows[0].text(),
+      .lock_file = own ? lock_file_rows[0].text() : "",
       .bundle = std::nullopt};
 }
 
@@ -207,13 +213,13 @@ Task<Result<std::vector<AttemptRow>>> attempts(Transaction& tx, const RunId& id)
   co_return co_await read_all(tx, tx.ask(text, id));
 }
 
-Task<Result<WorkspaceName>> check_attempt(Transaction& tx, const AttemptFence& fence) {
+Task<Result<StateSlot>> check_attempt(Transaction& tx, const AttemptFence& fence) {
   lock_workspace_of(tx, fence.run);
   const auto found = one_attempt(co_await tx.rows(ask_attempt(tx, fence.run, fence.attempt)));
   if (auto runs_still = check_attempt_fence(found, fence); !runs_still) {
     co_return std::unexpected(runs_still.error());
   }
-  co_return found->row.workspace;
+  co_return StateSlot{found->row.workspace, found->row.job.value};
 }
 
 }  // namespace provisioner::postgres

@@ -24,7 +24,7 @@ Task<Result<std::vector<AttemptRow>>> attempts(Transaction& tx, const RunId& id)
 
 // kFenced unless the fence is that of its run's running attempt (I1): what every transaction of a
 // runner begins with. Returns the run's workspace.
-Task<Result<WorkspaceName>> check_attempt(Transaction& tx, const AttemptFence& fence);
+Task<Result<StateSlot>> check_attempt(Transaction& tx, const AttemptFence& fence);
 
 Task<Status> append_log(Transaction& tx, const AttemptFence& fence, std::int64_t offset,
                         const std::string& text);

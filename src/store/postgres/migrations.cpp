@@ -11,7 +11,7 @@
 namespace provisioner::postgres {
 namespace {
 
-constexpr std::array<Migration, 3> kMigrations = {{
+constexpr std::array<Migration, 4> kMigrations = {{
     {"several instances", R"sql(
 CREATE TABLE leader_election (
   id VARCHAR(255) PRIMARY KEY,
@@ -328,6 +328,53 @@ ALTER TABLE runs ADD COLUMN correlation_id TEXT NOT NULL DEFAULT '';
     {"retries of runs", R"sql(
 -- Attempts that failed for a passing reason and were followed by another one.
 ALTER TABLE runs ADD COLUMN retries BIGINT NOT NULL DEFAULT 0;
+)sql"},
+    {"jobs", R"sql(
+ALTER TABLE runs ADD COLUMN concurrent BOOLEAN NOT NULL DEFAULT false;  -- of a job that may overlap
+ALTER TABLE runs ADD COLUMN event TEXT COLLATE "C" NOT NULL DEFAULT ''; -- what started it
+DROP INDEX one_running_run_per_slot;
+DROP INDEX one_queued_run_per_slot;
+CREATE UNIQUE INDEX one_running_run_per_slot ON runs (workspace, job)
+  WHERE status = 'running' AND NOT concurrent;
+CREATE UNIQUE INDEX one_queued_run_per_slot ON runs (workspace, job)
+  WHERE status = 'queued' AND NOT concurrent;
+CREATE INDEX runs_by_job ON runs (workspace, job, seq) WHERE job <> '';
+CREATE INDEX unfinished_job_runs ON runs (workspace, seq)
+  WHERE job <> '' AND status IN ('queued', 'running');
+CREATE INDEX runs_by_event ON runs (workspace, event) WHERE event <> '';
+-- The workspace's own, which decisions look at among many of its jobs.
+CREATE INDEX own_runs ON runs (workspace, seq) WHERE job = '';
+
+ALTER TABLE occurrences ADD COLUMN job TEXT COLLATE "C" NOT NULL DEFAULT '';
+
+ALTER TABLE job_states
+  ADD COLUMN workspace VARCHAR(255) COLLATE "C" NOT NULL REFERENCES workspace_states (name),
+  ADD COLUMN type TEXT NOT NULL,
+  ADD COLUMN present BOOLEAN NOT NULL,
+  ADD COLUMN enabled BOOLEAN NOT NULL,
+  ADD COLUMN position BIGINT NOT NULL,
+  ADD COLUMN events TEXT NOT NULL,
+  ADD COLUMN schedule_hash TEXT NOT NULL,
+  ADD COLUMN cursor TIMESTAMPTZ NOT NULL,    -- never moves back
+  ADD COLUMN next_run TIMESTAMPTZ,
+  ADD COLUMN last_failure TIMESTAMPTZ,
+  ADD COLUMN last_exit_code BIGINT,
+  ADD COLUMN deployed_config TEXT,           -- of a template job
+  ADD COLUMN deployed_bundle TEXT,
+  ADD COLUMN deployed_inputs_hash TEXT,
+  ALTER COLUMN name TYPE VARCHAR(255) COLLATE "C",
+  ALTER COLUMN workspace_id SET NOT NULL,
+  ADD UNIQUE (workspace, name);
+
+-- What jobs wait for; a row goes with the decision that follows from it.
+CREATE TABLE job_events (
+  number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  workspace VARCHAR(255) COLLATE "C" NOT NULL REFERENCES workspace_states (name),
+  event TEXT NOT NULL,
+  at TIMESTAMPTZ NOT NULL,
+  bundle TEXT COLLATE "C" NOT NULL
+);
+CREATE INDEX job_events_by_workspace ON job_events (workspace, number);
 )sql"},
 }};
 

@@ -11,28 +11,22 @@
 #include "store/workspace_rules.hpp"
 
 namespace provisioner::postgres {
-namespace {
-
-// Queues. I3: a row each, unique, and none where a range may have collapsed it before.
-Status insert_occurrence(Transaction& tx, const Occurrence& o, const std::optional<RunId>& run,
-                         Instant old_cursor) {
-  if (o.at <= old_cursor) return std::unexpected(in_ledger_already(o));
-  tx.send(Query("INSERT INTO occurrences (workspace, schedule, at, until, count, local_time, "
+void insert_occurrence(Transaction& tx, const Occurrence& o, const std::optional<RunId>& run) {
+  tx.send(Query("INSERT INTO occurrences (workspace, job, schedule, at, until, count, local_time, "
                 "action, mode, outcome, reason, run) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, "
-                "$10, $11)",
-                o.workspace, o.schedule, o.at, o.until, o.count, o.local_time, to_string(o.action),
-                o.mode, to_string(o.outcome), o.reason, run)
+                "$10, $11, $12)",
+                o.workspace, o.job, o.schedule, o.at, o.until, o.count, o.local_time,
+                to_string(o.action), o.mode, to_string(o.outcome), o.reason, run)
               .refuse("23505", in_ledger_already(o)));
-  return {};
 }
-
-}  // namespace
 
 Task<Result<WorkspaceView>> view(Transaction& tx, const ViewRequest& request) {
   // One round trip, in which each statement sees what was committed before it.
   const RunFilter unfinished{.workspace = request.workspace,
+                             .job = JobName(),
                              .statuses = {RunStatus::kQueued, RunStatus::kRunning}};
-  const RunFilter recent{.workspace = request.workspace, .limit = request.recent_runs};
+  const RunFilter recent{
+      .workspace = request.workspace, .job = JobName(), .limit = request.recent_runs};
   const auto row = ask_workspace(tx, request.workspace);
   const auto schedule = ask_cursor(tx, request.workspace);
   std::optional<Transaction::Answer> beside;
@@ -63,8 +57,7 @@ Task<Status> commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCo
       fmt::format("{}WHERE w.name = $1 FOR NO KEY UPDATE", kSelectWorkspaces);
   const auto row = tx.lock(held, plan.workspace);
   const auto schedule = ask_cursor(tx, plan.workspace);
-  const auto newest =
-      tx.ask("SELECT id FROM runs WHERE workspace = $1 ORDER BY seq DESC LIMIT 1", plan.workspace);
+  const auto newest = ask_newest_own_run(tx, plan.workspace);
   // A decision that changes the workspace itself asks after that.
   const bool changes_workspace = plan.clear_ttl || plan.clear_retry;
   std::optional<Enqueueing> queueing;
@@ -75,8 +68,7 @@ Task<Status> commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCo
   if (rows.empty()) co_return std::unexpected(no_such_workspace(plan.workspace));
   const Workspace before = read_workspace(rows[0]);
   const ScheduleCursor present = read_cursor((co_await tx.rows(schedule))[0]);
-  const Rows newest_rows = co_await tx.rows(newest);
-  const RunId newest_run = newest_rows.empty() ? RunId() : newest_rows[0].as<RunId>();
+  const RunId newest_run = one_run_id(co_await tx.rows(newest));
   if (auto fits = check_cursor(plan, present, now); !fits) co_return fits;
   if (auto same = check_workspace_version(plan, before.version); !same) co_return same;
   if (auto same = check_newest_run(plan, newest_run); !same) co_return same;
@@ -88,7 +80,9 @@ Task<Status> commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCo
   for (const Occurrence& o : plan.occurrences) {
     std::optional<RunId> started = o.run;
     if (o.outcome == Outcome::kFired && !started && plan.run) started = plan.run->id;
-    if (auto fresh = insert_occurrence(tx, o, started, present.cursor); !fresh) co_return fresh;
+    // None where a range may have collapsed it before.
+    if (o.at <= present.cursor) co_return std::unexpected(in_ledger_already(o));
+    insert_occurrence(tx, o, started);
   }
   if (changes_workspace) {
     Result<Workspace> changed = after_plan(plan, before);

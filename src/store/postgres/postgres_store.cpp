@@ -7,6 +7,7 @@
 #include "runtime/random.hpp"
 #include "store/postgres/attempts.hpp"
 #include "store/postgres/calls.hpp"
+#include "store/postgres/jobs.hpp"
 #include "store/postgres/leadership.hpp"
 #include "store/postgres/ping.hpp"
 #include "store/postgres/plans.hpp"
@@ -152,6 +153,23 @@ class PostgresStore final : public Store {
     return call<void>([fence, plan = std::move(plan), now](auto& tx) {
       return postgres::commit_plan(tx, fence, plan, now);
     });
+  }
+  Task<Result<std::vector<Job>>> jobs(std::optional<WorkspaceName> of) override {
+    return call<std::vector<Job>>([=](auto& tx) { return postgres::jobs(tx, of); });
+  }
+  Task<Result<std::vector<JobEventRow>>> job_events() override {
+    return call<std::vector<JobEventRow>>([](auto& tx) { return postgres::job_events(tx); });
+  }
+  Task<Result<JobsView>> jobs_view(WorkspaceName workspace, std::string event) override {
+    return call<JobsView>([=](auto& tx) { return postgres::jobs_view(tx, workspace, event); });
+  }
+  Task<Status> commit_jobs(LeaderFence fence, JobsCommit jobs, Instant now) override {
+    return call<void>([fence, jobs = std::move(jobs), now](auto& tx) {
+      return postgres::commit_jobs(tx, fence, jobs, now);
+    });
+  }
+  Task<Status> note_reboot(Instant now) override {
+    return call<void>([=](auto& tx) { return postgres::note_reboot(tx, now); });
   }
   Task<Result<std::vector<Occurrence>>> occurrences(OccurrenceFilter filter) override {
     return call<std::vector<Occurrence>>(

@@ -13,7 +13,9 @@ constexpr Duration kBundleGrace = std::chrono::hours(1);
 
 constexpr std::string_view kReferenced =
     "(SELECT bundle FROM workspace_states UNION SELECT deployed_bundle FROM workspace_states WHERE "
-    "deployed_bundle IS NOT NULL UNION SELECT bundle FROM runs WHERE status IN ('queued', "
+    "deployed_bundle IS NOT NULL UNION SELECT deployed_bundle FROM job_states WHERE "
+    "deployed_bundle "
+    "IS NOT NULL UNION SELECT bundle FROM runs WHERE status IN ('queued', "
     "'running'))";
 
 // All queue.

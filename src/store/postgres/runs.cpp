@@ -6,6 +6,7 @@
 #include <functional>
 #include <limits>
 
+#include "store/postgres/jobs.hpp"
 #include "store/postgres/leadership.hpp"
 #include "store/postgres/workspaces.hpp"
 #include "store/run_rules.hpp"
@@ -24,9 +25,9 @@ const std::string& select_run() {
 // waited for, too: while a run is queued nothing else of its slot begins.
 constexpr std::string_view kClaimable =
     "WHERE r.status = 'queued' AND r.waiting_for = '' AND (r.not_before IS NULL OR r.not_before <= "
-    "$1) AND r.id <> ALL($2) AND NOT EXISTS (SELECT 1 FROM runs active "
-    "WHERE active.workspace = r.workspace AND "
-    "active.job = r.job AND active.status = 'running') ORDER BY r.seq LIMIT 1";
+    "$1) AND r.id <> ALL($2) AND (r.concurrent OR NOT EXISTS (SELECT 1 FROM "
+    "runs active WHERE active.workspace = r.workspace AND active.job = r.job AND active.status = "
+    "'running' AND NOT active.concurrent)) ORDER BY r.seq LIMIT 1";
 
 TextArray names_of(const std::vector<RunId>& ids) {
   TextArray names;
@@ -34,32 +35,26 @@ TextArray names_of(const std::vector<RunId>& ids) {
   return names;
 }
 
-// Queues. Ends a run that waited.
-void save_ended(Transaction& tx, const Run& ended, const Workspace& before, Instant now) {
-  save_run(tx, ended);
-  save_workspace(tx, before, after_waiting_run(before, ended, now), now);
-}
+}  // namespace
 
-// Queues.
 void insert_run(Transaction& tx, const NewRun& r) {
   const auto key = r.idempotency_key.empty() ? std::nullopt : std::optional(r.idempotency_key);
-  tx.send(Query("INSERT INTO runs (id, workspace, operation, mode, trigger, scheduled_for, "
+  tx.send(Query("INSERT INTO runs (id, workspace, job, operation, mode, trigger, scheduled_for, "
                 "requested_by, config, bundle, inputs_hash, not_before, waiting_for, upgrade, "
-                "confirmed, idempotency_key, status, attempt, instance, term, created_at, error, "
+                "confirmed, concurrent, event, idempotency_key, status, attempt, instance, term, "
+                "created_at, error, "
                 "resources_add, resources_change, resources_destroy, cancel_requested, "
                 "correlation_id) VALUES ($1, "
-                "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, 'queued', 0, '', 0, "
-                "$16, '', 0, 0, 0, false, $17)",
-                r.id, r.workspace, to_string(r.operation), r.mode, to_string(r.trigger),
+                "$2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, "
+                "'queued', 0, '', 0, $19, '', 0, 0, 0, false, $20)",
+                r.id, r.workspace, r.job, to_string(r.operation), r.mode, to_string(r.trigger),
                 r.scheduled_for, r.requested_by, r.definition.config, r.definition.bundle,
-                r.definition.inputs_hash, r.not_before, r.waiting_for, r.upgrade, r.confirmed, key,
-                r.created_at, correlation_of(r))
+                r.definition.inputs_hash, r.not_before, r.waiting_for, r.upgrade, r.confirmed,
+                r.concurrent, r.event, key, r.created_at, correlation_of(r))
               .refuse("23505",  // its id, or its key, in another workspace at the same time
                       run_exists(r.id)));
   tx.announce(Change::Topic::kRun, r.id, r.workspace);
 }
-
-}  // namespace
 
 Task<Result<Run>> enqueue(Transaction& tx, const NewRun& wanted, WhenBusy when_busy) {
   co_return co_await enqueue(tx, wanted, when_busy, ask_enqueue(tx, wanted));
@@ -72,13 +67,15 @@ Enqueueing ask_enqueue(Transaction& tx, const NewRun& wanted) {
       fmt::format("{}WHERE w.name = $1 FOR NO KEY UPDATE", kSelectWorkspaces);
   static const std::string by_key = fmt::format("{}WHERE r.idempotency_key = $1", kSelectRuns);
   static const std::string in_slot = fmt::format(
-      "{}WHERE r.workspace = $1 AND r.job = '' AND r.status IN ('queued', 'running')", kSelectRuns);
+      "{}WHERE r.workspace = $1 AND r.job = $2 AND r.status IN ('queued', 'running') AND NOT "
+      "r.concurrent",
+      kSelectRuns);
   return {.workspace = tx.lock(held, wanted.workspace),
           .bundle = tx.lock("SELECT 1 FROM bundles WHERE hash = $1 FOR KEY SHARE",
                             wanted.definition.bundle),
           .by_key = tx.ask(by_key, wanted.idempotency_key),
           .by_id = ask_run(tx, wanted.id),
-          .slot = tx.ask(in_slot, wanted.workspace)};
+          .slot = tx.ask(in_slot, wanted.workspace, wanted.job)};
 }
 
 Task<Result<Run>> enqueue(Transaction& tx, const NewRun& wanted, WhenBusy when_busy,
@@ -95,12 +92,13 @@ Task<Result<Run>> enqueue(Transaction& tx, const NewRun& wanted, WhenBusy when_b
     Run found = read_run(present).run;
     (found.status == RunStatus::kQueued ? queued : running) = std::move(found);
   }
+  if (wanted.concurrent) queued = running = std::nullopt;
   if (when_busy == WhenBusy::kRefuse && (running || queued)) {
     co_return std::unexpected(slot_is_busy(running ? *running : *queued));
   }
   if (queued) {
-    save_ended(tx, after_superseded(*std::move(queued), wanted.id, wanted.created_at),
-               read_workspace(workspace_rows[0]), wanted.created_at);
+    co_await save_ended(tx, after_superseded(*std::move(queued), wanted.id, wanted.created_at),
+                        read_workspace(workspace_rows[0]), wanted.created_at);
   }
   insert_run(tx, wanted);
   co_return as_queued(wanted);
@@ -121,6 +119,14 @@ Task<Status> set_waiting(Transaction& tx, const LeaderFence& fence, const RunId&
   co_return Status();
 }
 
+Task<> save_ended(Transaction& tx, const Run& ended, const Workspace& before, Instant now) {
+  Workspace after = after_waiting_run(before, ended, now);
+  save_run(tx, ended);
+  if (ended.status == RunStatus::kFailed) note_event(tx, ended, after, now);
+  save_workspace(tx, before, std::move(after), now);
+  co_await follow_run(tx, ended, now);
+}
+
 Task<Result<Run>> request_cancel(Transaction& tx, const RunId& id, Instant now) {
   const auto row = lock_workspace_of(tx, id);
   const auto present = one_run(co_await tx.rows(ask_run(tx, id)));
@@ -128,7 +134,7 @@ Task<Result<Run>> request_cancel(Transaction& tx, const RunId& id, Instant now) 
   Result<Run> changed = after_cancel_request(*present, now);
   if (!changed) co_return changed;
   if (changed->status == RunStatus::kCancelled) {
-    save_ended(tx, *changed, read_workspace((co_await tx.rows(row))[0]), now);
+    co_await save_ended(tx, *changed, read_workspace((co_await tx.rows(row))[0]), now);
   } else {
     save_run(tx, *changed);
     tx.announce(Change::Topic::kCancel, id, present->workspace);
@@ -156,10 +162,16 @@ std::vector<Transaction::Answer> ask_runs(Transaction& tx, const RunFilter& filt
   for (const auto& status : statuses) {
     std::string text = fmt::format(
         "{}WHERE r.seq < coalesce((SELECT seq FROM runs WHERE id = $1), $2)", kSelectRuns);
+    // The texts are those that the indexes of own and of job runs ask for.
+    const bool of_job = filter.workspace && filter.job && !filter.job->empty();
     if (filter.workspace) text += " AND r.workspace = $4";
-    if (status) text += filter.workspace ? " AND r.status = $5" : " AND r.status = $4";
+    if (filter.workspace && filter.job)
+      text += of_job ? " AND r.job <> '' AND r.job = $5" : " AND r.job = ''";
+    if (status)
+      text += fmt::format(" AND r.status = ${}", 4 + filter.workspace.has_value() + of_job);
     Query query(text + " ORDER BY r.seq DESC LIMIT $3", filter.before, kAfterAll, limit);
     if (filter.workspace) query.bind(*filter.workspace);
+    if (of_job) query.bind(*filter.job);
     if (status) query.bind(to_string(*status));
     answers.push_back(tx.ask(std::move(query)));
   }
@@ -198,10 +210,18 @@ Transaction::Answer ask_run(Transaction& tx, const RunId& id) { return tx.ask(se
 
 Transaction::Answer ask_queued_beside(Transaction& tx, const RunId& id) {
   return tx.ask(
-      "SELECT id FROM runs WHERE workspace = (SELECT workspace FROM runs WHERE id = $1) AND job = "
-      "'' AND status = 'queued'",
+      "SELECT id FROM runs WHERE (workspace, job) = (SELECT workspace, job FROM runs WHERE id = "
+      "$1) "
+      "AND status = 'queued' AND NOT concurrent",
       id);
 }
+
+Transaction::Answer ask_newest_own_run(Transaction& tx, const WorkspaceName& workspace) {
+  return tx.ask("SELECT id FROM runs WHERE workspace = $1 AND job = '' ORDER BY seq DESC LIMIT 1",
+                workspace);
+}
+
+RunId one_run_id(const Rows& rows) { return rows.empty() ? RunId() : rows[0].as<RunId>(); }
 
 std::optional<Run> one_run(const Rows& rows) {
   if (rows.empty()) return std::nullopt;

@@ -39,6 +39,16 @@ Transaction::Answer ask_queued_beside(Transaction& tx, const RunId& id);
 
 std::optional<Run> one_run(const Rows& rows);
 
+// Queues: the newest of a workspace's own runs; then its id, "" = none.
+Transaction::Answer ask_newest_own_run(Transaction& tx, const WorkspaceName& workspace);
+RunId one_run_id(const Rows& rows);
+
+// Queues a run without a look at its slot: a row in the way fails the transaction.
+void insert_run(Transaction& tx, const NewRun& run);
+
+// Ends a run that waited, of a workspace that is held.
+Task<> save_ended(Transaction& tx, const Run& ended, const Workspace& before, Instant now);
+
 // Queues: holds the workspace of a run, as lock_workspace(), for read_workspace().
 Transaction::Answer lock_workspace_of(Transaction& tx, const RunId& id);
 

@@ -39,7 +39,7 @@ Task<Result<Workspace>> check_writer(Transaction& tx, const Writer& writer, cons
     if (auto runs_still = check_attempt_fence(found, *by); !runs_still) {
       co_return std::unexpected(runs_still.error());
     }
-    if (auto own = check_own_workspace(slot, *by, found->row.workspace); !own) {
+    if (auto own = check_own_slot(slot, *by, {found->row.workspace, found->row.job.value}); !own) {
       co_return std::unexpected(own.error());
     }
   }

@@ -255,10 +255,8 @@ Task<Status> remove_workspace(Transaction& tx, const WorkspaceName& name, const 
   tx.send("DELETE FROM state_versions WHERE workspace = $1", name);
   tx.send("DELETE FROM schedules WHERE workspace = $1", name);
   tx.send("DELETE FROM reports WHERE workspace = $1", name);
-  tx.send(
-      "DELETE FROM job_states WHERE workspace_id = (SELECT id FROM workspace_states WHERE name = "
-      "$1)",
-      name);
+  tx.send("DELETE FROM job_events WHERE workspace = $1", name);
+  tx.send("DELETE FROM job_states WHERE workspace = $1", name);
   tx.send("DELETE FROM workspace_states WHERE name = $1", name);
   record_change(tx, name, "removed", before->current.config, "", by, now);
   tx.announce(Change::Topic::kWorkspace, name.value);

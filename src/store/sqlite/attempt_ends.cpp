@@ -3,6 +3,7 @@
 #include "store/run_rules.hpp"
 #include "store/sqlite/attempt_rows.hpp"
 #include "store/sqlite/attempts.hpp"
+#include "store/sqlite/jobs.hpp"
 #include "store/sqlite/leadership.hpp"
 #include "store/sqlite/runs.hpp"
 #include "store/sqlite/states.hpp"
@@ -38,12 +39,14 @@ Result<InterruptionOutcome> resume_or_end(Transaction& tx, const AttemptRow& row
   if (!present) return std::unexpected(present.error());
   const Result<Workspace> before = workspace(tx, row.workspace);
   if (!before) return std::unexpected(before.error());
-  const auto queued = queued_run(tx, row.workspace);
+  const auto queued = queued_run(tx, row.workspace, row.job);
   const auto newer = queued ? std::optional(queued->id) : std::nullopt;
-  AfterInterruptedAttempt after =
-      after_interrupted_attempt(*present, *before, newer, reason, hold, now);
+  AfterInterruptedAttempt after = after_interrupted_attempt(
+      *present, *before, newer, row.process.has_value(), reason, hold, now);
   if (after.outdates_plans) outdate_plans(tx, row.workspace);
   save_run(tx, after.run);
+  follow_run(tx, after.run, now);
+  if (!newer) note_event(tx, after.run, after.workspace, now);
   save_workspace(tx, *before, std::move(after.workspace), now);
   return std::move(after.outcome);
 }
@@ -60,7 +63,7 @@ Status finish_attempt(Transaction& tx, const AttemptFence& fence, const AttemptR
   }
   const AttemptRow& row = found->row;
   append_end(tx, fence, log.offset, log.text);
-  if (result.lock_file) set_lock_file(tx, row.workspace, *result.lock_file);
+  if (result.lock_file && row.job.empty()) set_lock_file(tx, row.workspace, *result.lock_file);
   if (result.status == RunStatus::kInterrupted) {
     end_attempt(tx, row, result.status, result.error, now);
     const auto outcome =
@@ -73,13 +76,15 @@ Status finish_attempt(Transaction& tx, const AttemptFence& fence, const AttemptR
   if (!present) return std::unexpected(present.error());
   const Result<Workspace> before = workspace(tx, row.workspace);
   if (!before) return std::unexpected(before.error());
-  const auto queued = queued_run(tx, row.workspace);
+  const auto queued = queued_run(tx, row.workspace, row.job);
   const auto newer = queued ? std::optional(queued->id) : std::nullopt;
   AfterFinishedAttempt after = after_finished_attempt(*present, *before, newer, result, now);
   append_end(tx, fence, log.offset + static_cast<std::int64_t>(log.text.size()),
              std::string(after.log));
   end_attempt(tx, row, result.status, result.error, now);
   save_run(tx, after.run);
+  follow_run(tx, after.run, now);
+  note_event(tx, after.run, after.workspace, now);
   save_workspace(tx, *before, std::move(after.workspace), now);
   return {};
 }
@@ -97,7 +102,7 @@ Result<InterruptionOutcome> interrupt_attempt(Transaction& tx,
   std::string hold = i.hold_reason;
   for (const RecoveredState& recovered : i.recovered) {
     const auto diverged =
-        recover_state(tx, {.workspace = found->row.workspace, .job = ""}, found->base_state,
+        recover_state(tx, {found->row.workspace, found->row.job.value}, found->base_state,
                       {.run = i.run, .attempt = i.attempt, .claim = {}}, recovered, now);
     if (diverged.empty()) continue;
     if (!hold.empty()) hold += "; ";

@@ -5,6 +5,7 @@
 #include "model/transitions.hpp"
 #include "store/run_rules.hpp"
 #include "store/sqlite/attempt_rows.hpp"
+#include "store/sqlite/jobs.hpp"
 #include "store/sqlite/leadership.hpp"
 #include "store/sqlite/runs.hpp"
 #include "store/sqlite/states.hpp"
@@ -27,7 +28,7 @@ ClaimedRun claimed(Transaction& tx, Run run, const ClaimId& claim, std::int64_t 
   ClaimedRun result;
   result.fence = {.run = run.id, .attempt = run.attempt, .claim = claim};
   result.base_state = base_state;
-  result.lock_file = lock_file(tx, run.workspace);
+  if (run.job.empty()) result.lock_file = lock_file(tx, run.workspace);
   result.run = std::move(run);
   return result;
 }
@@ -72,7 +73,7 @@ Result<std::optional<ClaimedRun>> claim_next(Transaction& tx, const ClaimRequest
   Run run = as_claimed(*std::move(next), request, term);
   save_run(tx, run);
 
-  const auto current = current_state(tx, {.workspace = run.workspace, .job = ""});
+  const auto current = current_state(tx, slot_of(run));
   const std::int64_t base = *current ? (*current)->number : 0;
   tx.sql(
         "INSERT INTO run_attempts (run, attempt, workspace, claim_hash, instance, incarnation, "
@@ -85,6 +86,7 @@ Result<std::optional<ClaimedRun>> claim_next(Transaction& tx, const ClaimRequest
   const Result<Workspace> before = workspace(tx, run.workspace);
   if (!before) return std::unexpected(before.error());
   save_workspace(tx, *before, after_claim(*before, run, request.now), request.now);
+  follow_run(tx, run, request.now);
   auto content = bundle(tx, run.definition.bundle);
   ClaimedRun result = claimed(tx, std::move(run), request.claim, base);
   if (content) result.bundle = *std::move(content);
@@ -137,10 +139,10 @@ Result<std::vector<AttemptRow>> attempts(Transaction& tx, const RunId& id) {
   return attempts_where(tx, "WHERE run = ? ORDER BY attempt", id);
 }
 
-Result<WorkspaceName> check_attempt(Transaction& tx, const AttemptFence& fence) {
+Result<StateSlot> check_attempt(Transaction& tx, const AttemptFence& fence) {
   auto present = running_attempt_of(tx, fence);
   if (!present) return std::unexpected(present.error());
-  return present->row.workspace;
+  return StateSlot{present->row.workspace, present->row.job.value};
 }
 
 }  // namespace provisioner::sqlite

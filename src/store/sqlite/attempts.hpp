@@ -23,7 +23,7 @@ Result<std::vector<AttemptRow>> attempts(Transaction& tx, const RunId& id);
 
 // kFenced unless the fence is that of its run's running attempt (I1): what every transaction of a
 // runner begins with. Returns the run's workspace.
-Result<WorkspaceName> check_attempt(Transaction& tx, const AttemptFence& fence);
+Result<StateSlot> check_attempt(Transaction& tx, const AttemptFence& fence);
 
 Status append_log(Transaction& tx, const AttemptFence& fence, std::int64_t offset,
                   const std::string& text);

@@ -21,28 +21,10 @@ Status check_basis(Transaction& tx, const PlanCommit& plan) {
     if (auto same = check_workspace_version(plan, present->version); !same) return same;
   }
   if (plan.newest_run) {
-    auto query = tx.sql("SELECT id FROM runs WHERE workspace = ? ORDER BY seq DESC LIMIT 1");
-    query.bind(plan.workspace);
-    const RunId newest = query.step() ? query.row().as<RunId>() : RunId();
+    const RunId newest = newest_own_run(tx, plan.workspace);
     if (auto same = check_newest_run(plan, newest); !same) return same;
   }
   return {};
-}
-
-// I3: a row each, unique, and none where a range may have collapsed it before.
-Status insert_occurrence(Transaction& tx, const Occurrence& o, const std::optional<RunId>& run,
-                         Instant old_cursor) {
-  const std::int64_t rows =
-      o.at <= old_cursor
-          ? 0
-          : tx.sql(
-                  "INSERT INTO occurrences (workspace, schedule, at, until, count, local_time, "
-                  "action, mode, outcome, reason, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-                  "ON CONFLICT DO NOTHING")
-                .run(o.workspace, o.schedule, o.at, o.until, o.count, o.local_time,
-                     to_string(o.action), o.mode, to_string(o.outcome), o.reason, run);
-  if (rows == 1) return {};
-  return std::unexpected(in_ledger_already(o));
 }
 
 // Takes the ttl and the retry away that the decision consumed.
@@ -57,6 +39,18 @@ Status consume(Transaction& tx, const PlanCommit& plan, Instant now) {
 }
 
 }  // namespace
+
+Status insert_occurrence(Transaction& tx, const Occurrence& o, const std::optional<RunId>& run) {
+  const std::int64_t rows =
+      tx.sql(
+            "INSERT INTO occurrences (workspace, job, schedule, at, until, count, local_time, "
+            "action, mode, outcome, reason, run) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON "
+            "CONFLICT DO NOTHING")
+          .run(o.workspace, o.job, o.schedule, o.at, o.until, o.count, o.local_time,
+               to_string(o.action), o.mode, to_string(o.outcome), o.reason, run);
+  if (rows == 1) return {};
+  return std::unexpected(in_ledger_already(o));
+}
 
 Result<WorkspaceView> view(Transaction& tx, const ViewRequest& request) {
   WorkspaceView view;
@@ -74,12 +68,14 @@ Result<WorkspaceView> view(Transaction& tx, const ViewRequest& request) {
       return std::unexpected(neighbour.error());
     }
   }
-  Result<std::vector<Run>> unfinished = runs(
-      tx, {.workspace = request.workspace, .statuses = {RunStatus::kQueued, RunStatus::kRunning}});
+  Result<std::vector<Run>> unfinished =
+      runs(tx, {.workspace = request.workspace,
+                .job = JobName(),
+                .statuses = {RunStatus::kQueued, RunStatus::kRunning}});
   if (!unfinished) return std::unexpected(unfinished.error());
   view.unfinished = *std::move(unfinished);
   Result<std::vector<Run>> recent =
-      runs(tx, {.workspace = request.workspace, .limit = request.recent_runs});
+      runs(tx, {.workspace = request.workspace, .job = JobName(), .limit = request.recent_runs});
   if (!recent) return std::unexpected(recent.error());
   view.recent = *std::move(recent);
   return view;
@@ -98,7 +94,9 @@ Status commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCommit& 
   for (const Occurrence& o : plan.occurrences) {
     std::optional<RunId> started = o.run;
     if (o.outcome == Outcome::kFired && !started && plan.run) started = plan.run->id;
-    if (auto fresh = insert_occurrence(tx, o, started, present->cursor); !fresh) return fresh;
+    // None where a range may have collapsed it before.
+    if (o.at <= present->cursor) return std::unexpected(in_ledger_already(o));
+    if (auto fresh = insert_occurrence(tx, o, started); !fresh) return fresh;
   }
   if (auto consumed = consume(tx, plan, now); !consumed) return consumed;
   if (!plan.run) return {};

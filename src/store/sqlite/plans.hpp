@@ -9,6 +9,8 @@ namespace provisioner::sqlite {
 
 Result<WorkspaceView> view(Transaction& tx, const ViewRequest& request);
 Status commit_plan(Transaction& tx, const LeaderFence& fence, const PlanCommit& plan, Instant now);
+// I3: a row each, unique: kConflict.
+Status insert_occurrence(Transaction& tx, const Occurrence& o, const std::optional<RunId>& run);
 Result<std::vector<Occurrence>> occurrences(Transaction& tx, const OccurrenceFilter& filter);
 
 }  // namespace provisioner::sqlite

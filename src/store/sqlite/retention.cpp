@@ -36,6 +36,7 @@ std::int64_t prune_bundles(Transaction& tx, Instant now) {
   constexpr std::string_view kReferenced =
       "(SELECT bundle FROM workspace_states UNION SELECT deployed_bundle FROM workspace_states "
       "WHERE "
+      "deployed_bundle IS NOT NULL UNION SELECT deployed_bundle FROM job_states WHERE "
       "deployed_bundle IS NOT NULL UNION SELECT bundle FROM runs WHERE status IN ('queued', "
       "'running'))";
   tx.sql(fmt::format("UPDATE bundles SET unreferenced_since = NULL WHERE unreferenced_since IS NOT "

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "store/run_rules.hpp"
+#include "store/sqlite/jobs.hpp"
 #include "store/sqlite/leadership.hpp"
 #include "store/sqlite/workspaces.hpp"
 
@@ -26,27 +27,20 @@ std::string enclosed(const std::vector<RunId>& ids) {
   return all;
 }
 
-// Ends a run that waited.
-Status save_ended(Transaction& tx, const Run& ended, Instant now) {
-  const Result<Workspace> before = workspace(tx, ended.workspace);
-  if (!before) return std::unexpected(before.error());
-  save_run(tx, ended);
-  save_workspace(tx, *before, after_waiting_run(*before, ended, now), now);
-  return {};
-}
-
 void insert_run(Transaction& tx, const NewRun& r) {
   const auto key = r.idempotency_key.empty() ? std::nullopt : std::optional(r.idempotency_key);
   tx.sql(
-        "INSERT INTO runs (id, workspace, operation, mode, trigger, scheduled_for, requested_by, "
+        "INSERT INTO runs (id, workspace, job, operation, mode, trigger, scheduled_for, "
+        "requested_by, "
         "config, bundle, inputs_hash, not_before, waiting_for, upgrade, confirmed, "
-        "idempotency_key, status, attempt, instance, term, created_at, error, resources_add, "
+        "concurrent, event, idempotency_key, status, attempt, instance, term, created_at, error, "
+        "resources_add, "
         "resources_change, resources_destroy, cancel_requested, correlation_id) VALUES (?, ?, ?, "
-        "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, '', 0, ?, '', 0, 0, 0, 0, ?)")
-      .run(r.id, r.workspace, to_string(r.operation), r.mode, to_string(r.trigger), r.scheduled_for,
-           r.requested_by, r.definition.config, r.definition.bundle, r.definition.inputs_hash,
-           r.not_before, r.waiting_for, r.upgrade, r.confirmed, key, r.created_at,
-           correlation_of(r));
+        "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'queued', 0, '', 0, ?, '', 0, 0, 0, 0, ?)")
+      .run(r.id, r.workspace, r.job, to_string(r.operation), r.mode, to_string(r.trigger),
+           r.scheduled_for, r.requested_by, r.definition.config, r.definition.bundle,
+           r.definition.inputs_hash, r.not_before, r.waiting_for, r.upgrade, r.confirmed,
+           r.concurrent, r.event, key, r.created_at, correlation_of(r));
   tx.announce(Change::Topic::kRun, r.id, r.workspace);
 }
 
@@ -67,10 +61,11 @@ Result<Run> enqueue(Transaction& tx, const NewRun& wanted, WhenBusy when_busy) {
   if (find_run(tx, "WHERE id = ?", wanted.id)) {
     return std::unexpected(run_exists(wanted.id));
   }
-  auto queued = queued_run(tx, wanted.workspace);
-  if (when_busy == WhenBusy::kRefuse) {
-    auto busy =
-        find_run(tx, "WHERE workspace = ? AND job = '' AND status = 'running'", wanted.workspace);
+  std::optional<Run> queued;
+  if (!wanted.concurrent) queued = queued_run(tx, wanted.workspace, wanted.job);
+  if (when_busy == WhenBusy::kRefuse && !wanted.concurrent) {
+    auto busy = find_run(tx, "WHERE workspace = ? AND job = ? AND status = 'running'",
+                         wanted.workspace, wanted.job);
     if (!busy) busy = queued;
     if (busy) {
       return std::unexpected(slot_is_busy(*busy));
@@ -84,6 +79,17 @@ Result<Run> enqueue(Transaction& tx, const NewRun& wanted, WhenBusy when_busy) {
   }
   insert_run(tx, wanted);
   return run(tx, wanted.id);
+}
+
+Status save_ended(Transaction& tx, const Run& ended, Instant now) {
+  const Result<Workspace> before = workspace(tx, ended.workspace);
+  if (!before) return std::unexpected(before.error());
+  Workspace after = after_waiting_run(*before, ended, now);
+  save_run(tx, ended);
+  follow_run(tx, ended, now);
+  if (ended.status == RunStatus::kFailed) note_event(tx, ended, after, now);
+  save_workspace(tx, *before, std::move(after), now);
+  return {};
 }
 
 Status set_waiting(Transaction& tx, const LeaderFence& fence, const RunId& id,
@@ -123,26 +129,33 @@ Result<std::vector<Run>> runs(Transaction& tx, const RunFilter& filter) {
   // One ordered range of an index for each status, merged: never a scan of the whole history.
   std::string where = "WHERE seq < coalesce((SELECT seq FROM runs WHERE id = ?1), ?2)";
   if (filter.workspace) where += " AND workspace = ?3";
+  // The texts are those that the indexes of own and of job runs ask for.
+  const bool own = filter.workspace && filter.job && filter.job->empty();
+  if (own) where += " AND job = ''";
+  const bool of_job = filter.workspace && filter.job && !own;
+  if (of_job) where += " AND job <> '' AND job = ?5";
   std::vector<std::optional<RunStatus>> statuses(filter.statuses.begin(), filter.statuses.end());
   if (statuses.empty()) statuses.emplace_back();
   std::vector<PlacedRun> found;
   for (const auto& status : statuses) {
-    // The unfinished runs of a workspace have an index of their own, which SQLite takes only when
-    // the status is written out. For the others the workspace's own history is the shorter way: the
-    // + keeps the status out of the choice.
-    const bool written_out =
-        filter.workspace && (status == RunStatus::kQueued || status == RunStatus::kRunning);
+    // A workspace's own unfinished runs have an index of their own, which SQLite takes only when
+    // the status is written out. For the others the workspace's history is the shorter way: the +
+    // keeps the status out of the choice.
+    const bool written_out = own && (status == RunStatus::kQueued || status == RunStatus::kRunning);
     std::string text(kSelectRuns);
     if (written_out) {
-      text += fmt::format("INDEXED BY one_{0}_run_per_slot {1} AND status = '{0}'",
-                          to_string(*status), where);
+      text +=
+          fmt::format("INDEXED BY one_{0}_run_per_slot {1} AND status = '{0}' AND concurrent = 0",
+                      to_string(*status), where);
     } else {
       text += where;
-      if (status) text += filter.workspace ? " AND +status = ?5" : " AND status = ?5";
+      if (status) text += filter.workspace ? " AND +status = " : " AND status = ";
+      if (status) text += of_job ? "?6" : "?5";
     }
     auto query = tx.sql(text + " ORDER BY seq DESC LIMIT ?4");
     constexpr std::int64_t kAfterAll = INT64_MAX;
     query.bind(filter.before, kAfterAll, filter.workspace, filter.limit);
+    if (of_job) query.bind(*filter.job);
     if (status && !written_out) query.bind(to_string(*status));
     while (query.step()) found.push_back(read_run(query.row()));
   }
@@ -158,17 +171,26 @@ Result<std::vector<Run>> runs(Transaction& tx, const RunFilter& filter) {
 std::optional<Run> next_claimable(Transaction& tx, Instant now,
                                   const std::vector<RunId>& passed_over) {
   // Oldest first, and never beside a running run of its slot (I1).
-  return find_run(tx,
-                  "WHERE status = 'queued' AND waiting_for = '' AND (not_before IS NULL "
-                  "OR not_before <= ?) AND instr(?, ',' || r.id || ',') = 0 AND NOT EXISTS (SELECT "
-                  "1 FROM runs AS active WHERE "
-                  "active.workspace = r.workspace AND active.job = r.job AND "
-                  "active.status = 'running') ORDER BY seq LIMIT 1",
-                  now, enclosed(passed_over));
+  return find_run(
+      tx,
+      "WHERE status = 'queued' AND waiting_for = '' AND (not_before IS NULL "
+      "OR not_before <= ?) AND instr(?, ',' || r.id || ',') = 0 AND (r.concurrent OR NOT "
+      "EXISTS (SELECT 1 FROM runs AS active WHERE active.workspace = r.workspace AND "
+      "active.job = r.job AND active.status = 'running' AND active.concurrent = 0)) "
+      "ORDER BY seq LIMIT 1",
+      now, enclosed(passed_over));
 }
 
-std::optional<Run> queued_run(Transaction& tx, const WorkspaceName& workspace) {
-  return find_run(tx, "WHERE workspace = ? AND job = '' AND status = 'queued'", workspace);
+std::optional<Run> queued_run(Transaction& tx, const WorkspaceName& workspace, const JobName& job) {
+  return find_run(tx, "WHERE workspace = ? AND job = ? AND status = 'queued' AND concurrent = 0",
+                  workspace, job);
+}
+
+RunId newest_own_run(Transaction& tx, const WorkspaceName& workspace) {
+  auto query =
+      tx.sql("SELECT id FROM runs WHERE workspace = ? AND job = '' ORDER BY seq DESC LIMIT 1");
+  query.bind(workspace);
+  return query.step() ? query.row().as<RunId>() : RunId();
 }
 
 void save_run(Transaction& tx, const Run& r) {

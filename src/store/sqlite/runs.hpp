@@ -18,7 +18,14 @@ Result<std::vector<Run>> runs(Transaction& tx, const RunFilter& filter);
 // The oldest run that may be claimed at `now`.
 std::optional<Run> next_claimable(Transaction& tx, Instant now,
                                   const std::vector<RunId>& passed_over);
-std::optional<Run> queued_run(Transaction& tx, const WorkspaceName& workspace);
+// What waits in a slot; "" = the workspace's own.
+std::optional<Run> queued_run(Transaction& tx, const WorkspaceName& workspace, const JobName& job);
+
+// "" = none.
+RunId newest_own_run(Transaction& tx, const WorkspaceName& workspace);
+
+// Ends a run that waited.
+Status save_ended(Transaction& tx, const Run& ended, Instant now);
 
 // Writes what an attempt or its end changes in a run: everything from `status` on.
 void save_run(Transaction& tx, const Run& run);

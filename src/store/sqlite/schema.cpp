@@ -19,7 +19,7 @@ struct Migration {
   const char* sql;
 };
 
-constexpr std::array<Migration, 5> kMigrations = {{
+constexpr std::array<Migration, 6> kMigrations = {{
     {"one instance", R"sql(
 CREATE TABLE leader_election (
   id TEXT PRIMARY KEY,
@@ -278,6 +278,64 @@ ALTER TABLE runs ADD COLUMN correlation_id TEXT NOT NULL DEFAULT '';
     {"retries of runs", R"sql(
 -- Attempts that failed for a passing reason and were followed by another one.
 ALTER TABLE runs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
+)sql"},
+    {"jobs", R"sql(
+ALTER TABLE runs ADD COLUMN concurrent INTEGER NOT NULL DEFAULT 0;  -- of a job that may overlap
+ALTER TABLE runs ADD COLUMN event TEXT NOT NULL DEFAULT '';         -- what started it, with others
+DROP INDEX one_running_run_per_slot;
+DROP INDEX one_queued_run_per_slot;
+CREATE UNIQUE INDEX one_running_run_per_slot ON runs (workspace, job)
+  WHERE status = 'running' AND concurrent = 0;
+CREATE UNIQUE INDEX one_queued_run_per_slot ON runs (workspace, job)
+  WHERE status = 'queued' AND concurrent = 0;
+CREATE INDEX runs_by_job ON runs (workspace, job, seq) WHERE job <> '';
+CREATE INDEX unfinished_job_runs ON runs (workspace, seq)
+  WHERE job <> '' AND status IN ('queued', 'running');
+CREATE INDEX runs_by_event ON runs (workspace, event) WHERE event <> '';
+-- The workspace's own, which decisions look at among many of its jobs.
+CREATE INDEX own_runs ON runs (workspace, seq) WHERE job = '';
+
+ALTER TABLE occurrences ADD COLUMN job TEXT NOT NULL DEFAULT '';
+
+CREATE TABLE job_states (
+  id TEXT PRIMARY KEY,
+  workspace_id TEXT NOT NULL REFERENCES workspace_states (id),
+  name TEXT NOT NULL,
+  status TEXT NOT NULL,
+  last_run INTEGER,
+  last_success INTEGER,
+  last_error TEXT,
+  run_count INTEGER NOT NULL,
+  success_count INTEGER NOT NULL,
+  failure_count INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  workspace TEXT NOT NULL REFERENCES workspace_states (name),
+  type TEXT NOT NULL,
+  present INTEGER NOT NULL,
+  enabled INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  events TEXT NOT NULL,
+  schedule_hash TEXT NOT NULL,
+  cursor INTEGER NOT NULL,           -- never moves back
+  next_run INTEGER,
+  last_failure INTEGER,
+  last_exit_code INTEGER,
+  deployed_config TEXT,              -- of a template job
+  deployed_bundle TEXT,
+  deployed_inputs_hash TEXT,
+  UNIQUE (workspace, name)
+) STRICT;
+
+-- What jobs wait for; a row goes with the decision that follows from it.
+CREATE TABLE job_events (
+  number INTEGER PRIMARY KEY,
+  workspace TEXT NOT NULL REFERENCES workspace_states (name),
+  event TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  bundle TEXT NOT NULL
+) STRICT;
+CREATE INDEX job_events_by_workspace ON job_events (workspace, number);
 )sql"},
 }};
 

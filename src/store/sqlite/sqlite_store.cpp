@@ -17,6 +17,7 @@
 #include "runtime/directory_lock.hpp"
 #include "store/copy/copy_mark.hpp"
 #include "store/sqlite/attempts.hpp"
+#include "store/sqlite/jobs.hpp"
 #include "store/sqlite/leadership.hpp"
 #include "store/sqlite/owner_thread.hpp"
 #include "store/sqlite/plans.hpp"
@@ -151,6 +152,23 @@ class SqliteStore final : public Store {
     return call<void>([fence, plan = std::move(plan), now](auto& tx) {
       return sqlite::commit_plan(tx, fence, plan, now);
     });
+  }
+  Task<Result<std::vector<Job>>> jobs(std::optional<WorkspaceName> of) override {
+    return call<std::vector<Job>>([=](auto& tx) { return sqlite::jobs(tx, of); });
+  }
+  Task<Result<std::vector<JobEventRow>>> job_events() override {
+    return call<std::vector<JobEventRow>>([](auto& tx) { return sqlite::job_events(tx); });
+  }
+  Task<Result<JobsView>> jobs_view(WorkspaceName workspace, std::string event) override {
+    return call<JobsView>([=](auto& tx) { return sqlite::jobs_view(tx, workspace, event); });
+  }
+  Task<Status> commit_jobs(LeaderFence fence, JobsCommit jobs, Instant now) override {
+    return call<void>([fence, jobs = std::move(jobs), now](auto& tx) {
+      return sqlite::commit_jobs(tx, fence, jobs, now);
+    });
+  }
+  Task<Status> note_reboot(Instant now) override {
+    return call<void>([=](auto& tx) { return sqlite::note_reboot(tx, now); });
   }
   Task<Result<std::vector<Occurrence>>> occurrences(OccurrenceFilter filter) override {
     return call<std::vector<Occurrence>>([=](auto& tx) { return sqlite::occurrences(tx, filter); });

@@ -26,7 +26,7 @@ Status check_writer(Transaction& tx, const StateSlot& slot, const std::optional<
   }
   const auto own = check_attempt(tx, *by);
   if (!own) return std::unexpected(own.error());
-  return check_own_workspace(slot, *by, *own);
+  return check_own_slot(slot, *by, *own);
 }
 
 StateVersion insert_version(Transaction& tx, const StateSlot& slot, StateVersion version,

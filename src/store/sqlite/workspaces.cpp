@@ -69,7 +69,7 @@ void record_report(Transaction& tx, const WorkspaceName& name, const InstanceId&
 
 // `after`, with a run ended that waited to be tried again, where that is to stop.
 Workspace without_retry(Transaction& tx, const Workspace& before, Workspace after, Instant now) {
-  const auto ended = after_suspension(queued_run(tx, before.name), before, after, now);
+  const auto ended = after_suspension(queued_run(tx, before.name, JobName()), before, after, now);
   if (!ended) return after;
   save_run(tx, *ended);
   return after_waiting_run(after, *ended, now);
@@ -209,6 +209,8 @@ Status remove_workspace(Transaction& tx, const WorkspaceName& name, const std::s
   tx.sql("DELETE FROM state_versions WHERE workspace = ?").run(name);
   tx.sql("DELETE FROM schedules WHERE workspace = ?").run(name);
   tx.sql("DELETE FROM reports WHERE workspace = ?").run(name);
+  tx.sql("DELETE FROM job_events WHERE workspace = ?").run(name);
+  tx.sql("DELETE FROM job_states WHERE workspace = ?").run(name);
   tx.sql("DELETE FROM workspace_states WHERE name = ?").run(name);
   record_change(tx, name, "removed", before->current.config, "", by, now);
   tx.announce(Change::Topic::kWorkspace, name.value);

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "tests/contract/store/cutting_proxy.hpp"
+#include "tests/contract/store/jobs_contract.hpp"
 #include "tests/contract/store/postgres_fixture.hpp"
 #include "tests/support/eventually.hpp"
 
@@ -32,6 +33,8 @@ const auto kPostgres = ::testing::Values(StoreMaker{
     }});
 
 INSTANTIATE_TEST_SUITE_P(Postgres, StoreContract, kPostgres,
+                         [](const auto& i) { return i.param.name; });
+INSTANTIATE_TEST_SUITE_P(Postgres, JobsContract, kPostgres,
                          [](const auto& i) { return i.param.name; });
 
 class Postgres : public ::testing::Test {
@@ -126,7 +129,7 @@ class StoppedSession {
 };
 
 TEST_F(Postgres, SaysWhatItIs) {
-  EXPECT_THAT(must(open())->describe(), AllOf(HasSubstr("postgresql 1"), HasSubstr("schema 3")));
+  EXPECT_THAT(must(open())->describe(), AllOf(HasSubstr("postgresql 1"), HasSubstr("schema 4")));
 }
 
 TEST_F(Postgres, AWrongPasswordIsDeniedAndSaysForWhom) {

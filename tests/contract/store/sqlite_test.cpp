@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "store/sqlite/sqlite_store.hpp"
+#include "tests/contract/store/jobs_contract.hpp"
 #include "tests/contract/store/store_contract.hpp"
 #include "tests/support/temp_directory.hpp"
 
@@ -34,6 +35,7 @@ const auto kSqlite = ::testing::Values(
 
 INSTANTIATE_TEST_SUITE_P(Sqlite, StoreContract, kSqlite,
                          [](const auto& i) { return i.param.name; });
+INSTANTIATE_TEST_SUITE_P(Sqlite, JobsContract, kSqlite, [](const auto& i) { return i.param.name; });
 
 class SqliteFile : public ::testing::Test {
  protected:
@@ -57,7 +59,7 @@ class SqliteFile : public ::testing::Test {
 };
 
 TEST_F(SqliteFile, SaysWhatItIs) {
-  EXPECT_THAT(must(open())->describe(), HasSubstr("schema 5"));
+  EXPECT_THAT(must(open())->describe(), HasSubstr("schema 6"));
   EXPECT_THAT(must(open())->describe(), HasSubstr("sqlite 3."));
 }
 

@@ -88,12 +88,12 @@ TEST(Transitions, APlanChangesNothing) {
 
 TEST(Transitions, AnInterruptedRunIsResumedUnlessItWasCancelledOrIsPoisonous) {
   auto run = run_of(Operation::kDeploy);
-  EXPECT_EQ(after_interruption(run).status, RunStatus::kQueued);
+  EXPECT_EQ(after_interruption(run, true).status, RunStatus::kQueued);
   run.cancel_requested = true;
-  EXPECT_EQ(after_interruption(run).status, RunStatus::kCancelled);
+  EXPECT_EQ(after_interruption(run, true).status, RunStatus::kCancelled);
   run.cancel_requested = false;
   run.attempt = Attempt(kMostAttempts);
-  EXPECT_EQ(after_interruption(run).status, RunStatus::kInterrupted);
+  EXPECT_EQ(after_interruption(run, true).status, RunStatus::kInterrupted);
 }
 
 }  // namespace
