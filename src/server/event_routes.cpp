@@ -51,6 +51,7 @@ Task<std::string> event_of(Services& services, const WorkspaceScope& scope, Chan
           "leadership", id,
           render_leadership(*leadership, services.parts.instance, services.parts.leader().leads));
     }
+    case Change::Topic::kTemplate:
     case Change::Topic::kLog: break;
   }
   co_return "";

@@ -37,7 +37,7 @@ std::int64_t prune_bundles(Transaction& tx, Instant now) {
       "(SELECT bundle FROM workspace_states UNION SELECT deployed_bundle FROM workspace_states "
       "WHERE "
       "deployed_bundle IS NOT NULL UNION SELECT bundle FROM runs WHERE status IN ('queued', "
-      "'running'))";
+      "'running') UNION SELECT content_hash FROM templates)";
   tx.sql(fmt::format("UPDATE bundles SET unreferenced_since = NULL WHERE unreferenced_since IS NOT "
                      "NULL AND hash IN {}",
                      kReferenced))

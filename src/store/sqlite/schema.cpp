@@ -19,7 +19,7 @@ struct Migration {
   const char* sql;
 };
 
-constexpr std::array<Migration, 5> kMigrations = {{
+constexpr std::array<Migration, 6> kMigrations = {{
     {"one instance", R"sql(
 CREATE TABLE leader_election (
   id TEXT PRIMARY KEY,
@@ -278,6 +278,24 @@ ALTER TABLE runs ADD COLUMN correlation_id TEXT NOT NULL DEFAULT '';
     {"retries of runs", R"sql(
 -- Attempts that failed for a passing reason and were followed by another one.
 ALTER TABLE runs ADD COLUMN retries INTEGER NOT NULL DEFAULT 0;
+)sql"},
+    {"templates", R"sql(
+CREATE TABLE templates (
+  name TEXT PRIMARY KEY,
+  source_url TEXT NOT NULL,
+  source_path TEXT NOT NULL,
+  source_ref TEXT NOT NULL,
+  description TEXT NOT NULL,
+  commit_id TEXT NOT NULL,
+  content_hash TEXT NOT NULL,        -- of the bundle
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  version INTEGER NOT NULL
+) STRICT;
+
+-- Of a workspace whose content holds its template's files; '' of any other.
+ALTER TABLE workspace_states ADD COLUMN template_bundle TEXT NOT NULL DEFAULT '';
+ALTER TABLE workspace_states ADD COLUMN folder_content TEXT NOT NULL DEFAULT '';
 )sql"},
 }};
 
