@@ -110,6 +110,10 @@ class Fetching {
       : source_(request.source), unless_(request.unless_commit), git_(git), scratch_(scratch) {}
 
   Result<Fetched> run() {
+    if (auto made = ask({"init", "--quiet", "--bare", "--", scratch_.repository().string()});
+        !made) {
+      return std::unexpected(made.error());
+    }
     const auto choice = look_up();
     if (!choice) return std::unexpected(choice.error());
     if (!choice->commit.empty() && choice->commit == unless_) {
@@ -143,17 +147,13 @@ class Fetching {
   }
 
   Result<RefChoice> look_up() {
-    const auto printed = ask({"ls-remote", "--quiet", "--", source_.url}, kMostRefs);
+    const auto printed = ask_repository({"ls-remote", "--quiet", "--", source_.url}, kMostRefs);
     if (!printed) return std::unexpected(printed.error());
     return choose_ref(parse_remote_refs(*printed), source_.ref);
   }
 
   // Fetches what was chosen; the commit's id.
   Result<std::string> bring(const RefChoice& choice) {
-    if (auto made = ask({"init", "--quiet", "--bare", "--", scratch_.repository().string()});
-        !made) {
-      return made;
-    }
     std::string wanted = kFetched;
     if (choice.abbreviated) {
       if (auto done = fetch_everything(); !done) return done;

@@ -85,6 +85,8 @@ Result<pid_t> spawn(std::vector<std::string> arguments, std::vector<std::string>
   posix_spawn_file_actions_adddup2(&actions, out, 1);
   posix_spawn_file_actions_adddup2(&actions, err, 2);
   posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+  // No repository that the daemon happens to stand in lends its configuration.
+  posix_spawn_file_actions_addchdir_np(&actions, "/");
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none, all;

@@ -105,6 +105,7 @@ class ApiTest : public ::testing::Test {
     return must(await(store_->publish(
         {.workspace = WorkspaceName(name),
          .definition = {parsed.normalised_json, BundleHash("bundle-1"), parsed.inputs_hash},
+         .template_name = parsed.spec.template_name.value_or(""),
          .changed_by = "instance host-1",
          .first_cursor = clock_.now() - 24h,
          .schedule_hash = parsed.schedule_hash},
@@ -235,8 +236,8 @@ class ApiTest : public ::testing::Test {
   std::shared_ptr<KeptLog> log_ = std::make_shared<KeptLog>();
   std::unique_ptr<Store> store_;
   const Environment environment_ = process_environment();
-  Fetcher fetcher_{clock_, Logger(log_, clock_, "templates"), environment_,
-                   {.scratch = directory_ / "fetches"}};
+  Fetcher fetcher_{
+      clock_, Logger(log_, clock_, "templates"), environment_, {.scratch = directory_ / "fetches"}};
   std::optional<TemplateRegistry> templates_;
   std::optional<Api> api_;
   std::optional<http::Server> server_;

@@ -96,8 +96,8 @@ TEST_F(FetchTest, AKnownCommitIsNotFetchedAgain) {
 
 TEST_F(FetchTest, WhatIsNotThereIsNamedWithWhatIs) {
   EXPECT_THAT(
-      refusal({.url = repository_.url(), .path = "web", .ref = "mian"}),
-      HasSubstr("\"mian\" is neither a branch, a tag nor a commit there; did you mean main?"));
+      refusal({.url = repository_.url(), .path = "web", .ref = "maim"}),
+      HasSubstr("\"maim\" is neither a branch, a tag nor a commit there; did you mean main?"));
   EXPECT_THAT(refusal({.url = repository_.url(), .path = "wob"}),
               HasSubstr("no folder wob; they are in web"));
   EXPECT_THAT(refusal({.url = repository_.url(), .ref = std::string(40, 'e')}), HasSubstr("eee"));
@@ -152,6 +152,7 @@ TEST_F(FetchTest, NothingOfTheRepositoryIsRun) {
   repository_.write("web/.gitattributes", "*.tf filter=evil\n");
   repository_.git({"config", "filter.evil.smudge", "touch " + mark.string()});
   repository_.commit();
+  fs::remove(mark);  // of the commit itself
   EXPECT_TRUE(fetch_web());
   EXPECT_FALSE(fs::exists(mark));
 }

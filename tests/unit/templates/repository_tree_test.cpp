@@ -29,10 +29,10 @@ std::string refusal(const std::string& path) {
 }
 
 TEST(RepositoryTree, ReadsWhatGitPrints) {
-  const std::string printed(
-      "040000 tree 1111 -\tweb\0100644 blob 2222      17\tweb/a file.tf\0"
-      "160000 commit 3333       -\tvendor\0",
-      95);
+  using namespace std::string_literals;
+  const std::string printed = "040000 tree 1111 -\tweb\0"s +
+                              "100644 blob 2222      17\tweb/a file.tf\0"s +
+                              "160000 commit 3333       -\tvendor\0"s;
   const auto entries = parse_tree(printed);
   ASSERT_TRUE(entries) << entries.error().message;
   ASSERT_EQ(entries->size(), 3u);
