@@ -5,8 +5,10 @@ include(GNUInstallDirs)
 # The daemon looks for the other two beside itself.
 install(TARGETS provisioner provisioner-guard provisioner-runner RUNTIME)
 install(FILES docs/man/provisioner.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-file(CREATE_LINK provisioner ${CMAKE_BINARY_DIR}/workspacectl SYMBOLIC)
-install(FILES ${CMAKE_BINARY_DIR}/workspacectl DESTINATION ${CMAKE_INSTALL_BINDIR})
+foreach(old_name workspacectl templatectl)
+  file(CREATE_LINK provisioner ${CMAKE_BINARY_DIR}/${old_name} SYMBOLIC)
+  install(FILES ${CMAKE_BINARY_DIR}/${old_name} DESTINATION ${CMAKE_INSTALL_BINDIR})
+endforeach()
 
 foreach(completion "bash share/bash-completion/completions/provisioner"
         "zsh share/zsh/vendor-completions/_provisioner"

@@ -48,6 +48,9 @@ std::vector<BreakerReport> Daemon::breakers() {
   if (retries_) {
     for (auto& report : retries_->report()) all.push_back(std::move(report));
   }
+  if (fetcher_) {
+    for (auto& report : fetcher_->breakers()) all.push_back(std::move(report));
+  }
   return all;
 }
 

@@ -310,6 +310,16 @@ void Daemon::build() {
                                const Timeline timeline(spec.rules, zone.value_or(*zone_), spec.dst);
                                return first_cursor(timeline, settings_.scheduler.first_seen, now);
                              }});
+  fetcher_ = std::make_unique<Fetcher>(
+      clock_, log_.named("templates"), environment_,
+      FetcherSettings{.scratch = settings_.state_dir / "fetches",
+                      .patience = settings_.templates.fetch_timeout,
+                      .breaker = {.max_failures = settings_.breaker.max_failures,
+                                  .max_requests = settings_.breaker.max_requests,
+                                  .timeout = settings_.breaker.timeout,
+                                  .interval = settings_.breaker.interval}});
+  templates_ =
+      std::make_unique<TemplateRegistry>(*store_, clock_, log_.named("templates"), *fetcher_);
   metrics_.ask({.scheduler = *scheduler_,
                 .leadership = *leadership_,
                 .dispatcher = *dispatcher_,
@@ -329,6 +339,7 @@ void Daemon::build_api() {
       .limits = access_limits(settings_),
       .read_spec = read_spec,
       .default_zone = *zone_,
+      .templates = *templates_,
       .leader =
           [this] {
             server::LeaderView view;

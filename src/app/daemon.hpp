@@ -34,6 +34,7 @@
 #include "store/postgres_settings.hpp"
 #include "store/store.hpp"
 #include "telemetry/log.hpp"
+#include "templates/registry.hpp"
 
 namespace provisioner {
 
@@ -143,6 +144,8 @@ class Daemon {
   std::unique_ptr<execution::SystemLauncher> launcher_;
   std::unique_ptr<execution::Dispatcher> dispatcher_;
   std::unique_ptr<FolderPublisher> publisher_;
+  std::unique_ptr<Fetcher> fetcher_;
+  std::unique_ptr<TemplateRegistry> templates_;
   std::unique_ptr<server::Api> api_;
   std::unique_ptr<http::Server> local_;           // on the unix socket: people here, and runners
   std::unique_ptr<http::Server> network_;         // over TCP, if wanted

@@ -33,7 +33,13 @@ FolderPublisher::FolderPublisher(boost::asio::any_io_executor loop, Clock& clock
       log_(std::move(log)),
       scan_(std::move(scan)),
       options_(std::move(options)),
-      settling_(options_.settle) {}
+      settling_(options_.settle),
+      look_(loop_),
+      subscription_(store_.subscribe([this](const Change& change) {
+        if (change.topic != Change::Topic::kTemplate) return;
+        changed_templates_.insert(change.key);
+        look_.notify();
+      })) {}
 
 Task<Status> FolderPublisher::publish_all() {
   auto scan =
@@ -41,11 +47,17 @@ Task<Status> FolderPublisher::publish_all() {
   if (!scan) co_return std::unexpected(scan.error());
   auto reports = co_await store_.reports();
   if (!reports) co_return fail("reading from the store what was published", reports.error());
+  auto rows = co_await store_.workspaces();
+  if (!rows) co_return fail("reading from the store what was published", rows.error());
   reported_.clear();
   for (const auto& report : *reports) {
     if (report.instance == options_.reporter && !report.content.empty()) {
-      reported_[report.workspace] = report.content;
+      reported_[report.workspace].content = report.content;
     }
+  }
+  for (const Workspace& row : *rows) {
+    const auto said = reported_.find(row.name);
+    if (said != reported_.end()) said->second.template_bundle = row.template_bundle;
   }
 
   std::set<std::string> present;
@@ -72,6 +84,7 @@ Task<> FolderPublisher::publish_some(const std::vector<WorkspaceName>& names) {
   if (together.empty()) co_return;
   co_await asio::experimental::make_parallel_group(std::move(together))
       .async_wait(asio::experimental::wait_for_all(), asio::use_awaitable);
+  contents_.clear();
 }
 
 Task<> FolderPublisher::publish_and_tell(WorkspaceName name) {
@@ -81,7 +94,8 @@ Task<> FolderPublisher::publish_and_tell(WorkspaceName name) {
     if (problems_.erase(folder) > 0) {
       log_.info("workspace is valid again", {{"workspace", folder}});
     }
-  } else if (done.error().kind == ErrorKind::kUnavailable) {
+  } else if (done.error().kind == ErrorKind::kUnavailable ||
+             done.error().kind == ErrorKind::kVersionConflict) {
     settling_.touch(folder, clock_.boot_now());
   } else {
     report_problem(folder, done.error().message);
@@ -89,17 +103,27 @@ Task<> FolderPublisher::publish_and_tell(WorkspaceName name) {
 }
 
 Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
-  auto loaded = co_await offload_.run([dir = options_.workspaces_dir, name, scan = scan_] {
-    return load_workspace(dir, name, scan);
-  });
+  auto folder = co_await offload_.run(
+      [dir = options_.workspaces_dir, name] { return read_workspace_folder(dir, name); });
+  if (!folder) co_return std::unexpected(folder.error());
+  templates_[name.value] = folder->parsed.spec.template_name.value_or("");
+  auto base = co_await content_of_template(*folder);
+  if (!base) co_return std::unexpected(base.error());
+  auto loaded = co_await offload_.run(
+      [folder = *std::move(folder), scan = scan_, base = *std::move(base)]() mutable {
+        return load_workspace(std::move(folder), scan, base ? &*base : nullptr);
+      });
   if (!loaded) co_return std::unexpected(loaded.error());
   included_[name.value] = loaded->included;
   depends_on_[name] = loaded->spec.depends_on;
   if (watcher_ != nullptr) watcher_->watch_also(name.value, loaded->included);
 
   const auto known = reported_.find(name);
-  const std::string content = content_of(loaded->definition);
-  if (known != reported_.end() && known->second == content) co_return Status();
+  Definition own = loaded->definition;
+  own.bundle = loaded->own_bundle;
+  const bool has_template = !loaded->template_bundle.empty();
+  const Said said{.content = content_of(own), .template_bundle = loaded->template_bundle};
+  if (known != reported_.end() && known->second == said) co_return Status();
   for (const auto& warning : loaded->warnings) {
     log_.warning(warning, {{"workspace", name.value}});
   }
@@ -109,6 +133,8 @@ Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
       .definition = loaded->definition,
       .enabled = loaded->spec.enabled,
       .template_name = loaded->spec.template_name.value_or(""),
+      .template_bundle = loaded->template_bundle,
+      .folder_content = has_template ? said.content : "",
       .description = loaded->spec.description,
       .changed_by = "instance " + options_.reporter.value,
       .instance = options_.reporter,
@@ -122,10 +148,43 @@ Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
   auto row = co_await store_.publish(std::move(publication), now);
   if (!row) co_return fail(fmt::format("publishing workspace {}", name.value), row.error());
   const bool is_new = known == reported_.end();
-  reported_[name] = content;
+  reported_[name] = said;
   log_.info(is_new ? "workspace loaded" : "workspace changed",
             {{"workspace", name.value}, {"bundle", row->current.bundle.value.substr(0, 12)}});
   co_return Status();
+}
+
+Task<Result<std::optional<TemplateContent>>> FolderPublisher::content_of_template(
+    const WorkspaceFolder& folder) {
+  if (folder.wanted_template.empty()) co_return std::nullopt;
+  const TemplateName name(folder.wanted_template);
+  const auto row = co_await store_.template_named(name);
+  if (!row && row.error().kind == ErrorKind::kNotFound) {
+    co_return fail(
+        ErrorKind::kNotFound,
+        fmt::format("{0}/config.json: template: there is no template {1}: add it with 'provisioner "
+                    "template add {1} URL', or put tofu files into the folder",
+                    folder.shown, name.value));
+  }
+  if (!row) co_return fail(fmt::format("reading template {}", name.value), row.error());
+  if (const auto known = contents_.find(row->bundle); known != contents_.end()) {
+    co_return known->second;
+  }
+  auto bytes = co_await store_.bundle(row->bundle);
+  if (!bytes) co_return fail(fmt::format("reading template {}", name.value), bytes.error());
+  TemplateContent content{.hash = row->bundle,
+                          .bytes = std::make_shared<const std::string>(*std::move(bytes))};
+  contents_[row->bundle] = content;
+  co_return content;
+}
+
+// The folders that name a template which changed are read again, broken ones too.
+void FolderPublisher::follow_templates() {
+  const BootInstant now = clock_.boot_now();
+  for (const auto& [folder, name] : templates_) {
+    if (changed_templates_.contains(name)) settling_.want(folder, now);
+  }
+  changed_templates_.clear();
 }
 
 Task<Status> FolderPublisher::detach_missing(const std::set<std::string>& present) {
@@ -148,6 +207,7 @@ Task<Status> FolderPublisher::detach_missing(const std::set<std::string>& presen
         {{"workspace", name.value}});
   }
   std::erase_if(problems_, [&](const auto& problem) { return !present.contains(problem.first); });
+  std::erase_if(templates_, [&](const auto& named) { return !present.contains(named.first); });
   check_dependencies();
   co_return Status();
 }
@@ -225,7 +285,10 @@ Task<> FolderPublisher::run(std::unique_ptr<FolderWatcher> watcher) {
     co_await first_of(
         [](FolderWatcher& w, FolderChanges& into) -> Task<> { into = co_await w.next(); }(*watcher_,
                                                                                           changes),
-        clock_.sleep_until(wake));
+        [](Signal& look, Clock& clock, BootInstant until) -> Task<> {
+          co_await look.wait_until(clock, until);
+        }(look_, clock_, wake));
+    follow_templates();
     const BootInstant now = clock_.boot_now();
     for (const auto& folder : changes.folders) settling_.touch(folder, now);
     if (changes.everything || now >= next_scan) {

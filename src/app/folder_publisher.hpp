@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -17,6 +18,7 @@
 #include "model/workspace_spec.hpp"
 #include "runtime/clock.hpp"
 #include "runtime/offload.hpp"
+#include "runtime/signal.hpp"
 #include "runtime/task.hpp"
 #include "store/store.hpp"
 #include "telemetry/log.hpp"
@@ -53,6 +55,9 @@ class FolderPublisher {
 
  private:
   Task<Status> publish_folder(WorkspaceName name);
+  // Nothing when the folder wants no template. kNotFound: there is none of that name.
+  Task<Result<std::optional<TemplateContent>>> content_of_template(const WorkspaceFolder& folder);
+  void follow_templates();
   Task<> publish_and_tell(WorkspaceName name);  // what came of it goes to the log
   Task<> publish_some(const std::vector<WorkspaceName>& names);
   Task<> take(const std::set<std::string>& folders);
@@ -73,7 +78,19 @@ class FolderPublisher {
   std::map<std::string, std::vector<std::filesystem::path>> included_;
   std::map<WorkspaceName, std::vector<WorkspaceName>> depends_on_;  // as the folders say it
   std::map<WorkspaceName, std::string> dependency_problems_;
-  std::map<WorkspaceName, std::string> reported_;  // content_of() what was said last, if present
+  // What was said last of the folders that are present: reported_content(), and the content of the
+  // template that it was said with.
+  struct Said {
+    std::string content;
+    BundleHash template_bundle;
+    friend bool operator==(const Said&, const Said&) = default;
+  };
+  std::map<WorkspaceName, Said> reported_;
+  std::map<std::string, std::string> templates_;    // named by the folders, broken ones too
+  std::set<std::string> changed_templates_;         // since they were looked at
+  std::map<BundleHash, TemplateContent> contents_;  // of templates, while folders are published
+  Signal look_;
+  Store::Subscription subscription_;
 };
 
 }  // namespace provisioner

@@ -39,6 +39,7 @@ Task<> Daemon::end() {
   local_->end_keep_alive();
   network_->end_keep_alive();
   dispatcher_->set_claiming(false);
+  fetcher_->stop();
   scheduler_->stop();
   leadership_->stop();
 

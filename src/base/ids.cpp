@@ -51,4 +51,9 @@ Result<JobName> parse_job_name(std::string_view text) {
   return JobName(std::string(text));
 }
 
+Result<TemplateName> parse_template_name(std::string_view text) {
+  if (auto ok = check_name("template", text); !ok) return std::unexpected(ok.error());
+  return TemplateName(std::string(text));
+}
+
 }  // namespace provisioner

@@ -37,6 +37,7 @@ struct StrongInt {
 
 using WorkspaceName = StrongString<struct WorkspaceNameTag>;  // the folder's name
 using JobName = StrongString<struct JobNameTag>;
+using TemplateName = StrongString<struct TemplateNameTag>;
 using RunId = StrongString<struct RunIdTag>;              // UUID version 7: sorts by creation
 using BundleHash = StrongString<struct BundleHashTag>;    // lower-case hex of 256 bits
 using InstanceId = StrongString<struct InstanceIdTag>;    // INSTANCE_ID, or the host's name
@@ -65,6 +66,7 @@ struct AttemptFence {
 // ^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$; the error says which character is wrong and what to rename.
 Result<WorkspaceName> parse_workspace_name(std::string_view text);
 Result<JobName> parse_job_name(std::string_view text);
+Result<TemplateName> parse_template_name(std::string_view text);
 
 }  // namespace provisioner
 

@@ -42,13 +42,20 @@ ErrorKind kind_of(int status) {
   }
 }
 
+std::string text_in(const nlohmann::json& object, const char* field) {
+  const auto found = object.find(field);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 // The sentence of an application/problem+json answer (RFC 9457).
 Error error_of(const http::Response& response) {
   const auto problem = nlohmann::json::parse(response.body, nullptr, false);
   if (problem.is_object() && problem.contains("detail") && problem["detail"].is_string()) {
     // A 503 means that nobody is there to answer, but for this one: the daemon is, its disk is not.
-    const bool storage_failed = problem.value("code", nlohmann::json()) == "storage_failed";
-    return {storage_failed ? ErrorKind::kIo : kind_of(response.status),
+    const std::string code = text_in(problem, "code");
+    // Somebody else's Git said no: the operation failed, whatever its words.
+    const bool failed = code == "storage_failed" || code.starts_with("source_");
+    return {failed ? ErrorKind::kIo : kind_of(response.status),
             problem["detail"].get<std::string>()};
   }
   return {kind_of(response.status),
@@ -150,12 +157,12 @@ http::Request ApiClient::request(const std::string& method, const std::string& t
   return request;
 }
 
-Result<http::Response> ApiClient::call(http::Request request) {
+Result<http::Response> ApiClient::call(http::Request request, Duration patience) {
   std::optional<Result<http::Response>> answer;
   std::exception_ptr bug;
   loop_.restart();
   boost::asio::co_spawn(
-      loop_, [&]() -> Task<> { answer = co_await client_.send(std::move(request), kTimeout); },
+      loop_, [&]() -> Task<> { answer = co_await client_.send(std::move(request), patience); },
       [&](std::exception_ptr thrown) { bug = thrown; });
   loop_.run();
   if (bug) std::rethrow_exception(bug);
@@ -173,11 +180,11 @@ Result<http::Response> ApiClient::call(http::Request request) {
 Result<std::string> ApiClient::get(const std::string& target) { return send("GET", target); }
 
 Result<std::string> ApiClient::send(const std::string& method, const std::string& target,
-                                    const std::string& json_body) {
+                                    const std::string& json_body, Duration patience) {
   auto message = request(method, target);
   message.body = json_body;
   if (!json_body.empty()) message.headers["Content-Type"] = "application/json";
-  auto answer = call(std::move(message));
+  auto answer = call(std::move(message), patience);
   if (!answer) return std::unexpected(answer.error());
   if (answer->status >= 300) return std::unexpected(error_of(*answer));
   return std::move(answer->body);

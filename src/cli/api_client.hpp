@@ -44,8 +44,10 @@ class ApiClient {
 
   // The body of a successful answer.
   Result<std::string> get(const std::string& target);
+  // Given up when the daemon says nothing for `patience`.
   Result<std::string> send(const std::string& method, const std::string& target,
-                           const std::string& json_body = "");
+                           const std::string& json_body = "",
+                           Duration patience = std::chrono::seconds(60));
 
   // Follows server-sent events until `on_event(name, id, data)` returns false or the daemon ends
   // the stream. `on_second`, if there is one, is called each second meanwhile. Interrupted by
@@ -56,7 +58,7 @@ class ApiClient {
                 const std::function<void()>& on_second = nullptr);
 
  private:
-  Result<http::Response> call(http::Request request);
+  Result<http::Response> call(http::Request request, Duration patience);
   http::Request request(const std::string& method, const std::string& target) const;
 
   ApiAddress address_;

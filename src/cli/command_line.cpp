@@ -5,6 +5,7 @@
 #include <CLI/App.hpp>
 #include <CLI/Config.hpp>
 #include <CLI/Formatter.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
@@ -94,6 +95,24 @@ void add_version_command(CLI::App& root, Session& session) {
   });
 }
 
+// A noun as a program of its own, as the file-based version had it.
+struct OldName {
+  const char* name;
+  const char* description;
+  void (*add_verbs)(CLI::App&, Session&);
+};
+constexpr OldName kOldNames[] = {
+    {"workspacectl", "Deploys, destroys and shows workspaces.", add_workspace_commands},
+    {"templatectl", "Content from Git that workspaces share.", add_template_commands},
+};
+
+const OldName* find_old_name(const char* program) {
+  const auto name = std::filesystem::path(program).filename();
+  const auto* found =
+      std::ranges::find_if(kOldNames, [&](const auto& o) { return name == o.name; });
+  return found == std::end(kOldNames) ? nullptr : found;
+}
+
 // The command that the words named before they ended or went wrong.
 const CLI::App& deepest(const CLI::App& root) {
   const CLI::App* app = &root;
@@ -150,13 +169,12 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
   root.fallthrough();
   add_remote_options(root, session.remote);
 
-  const bool is_workspacectl =
-      argc > 0 && std::filesystem::path(argv[0]).filename() == "workspacectl";
-  if (is_workspacectl) {
-    root.name("workspacectl");
-    root.description("Deploys, destroys and shows workspaces.");
-    session.yes = true;  // the old name proceeds without asking, as it always did
-    add_workspace_commands(root, session);
+  const OldName* old_name = argc > 0 ? find_old_name(argv[0]) : nullptr;
+  if (old_name != nullptr) {
+    root.name(old_name->name);
+    root.description(old_name->description);
+    session.yes = true;  // the old names proceed without asking, as they always did
+    old_name->add_verbs(root, session);
   } else {
     add_serve_command(root, session, programs, serve_flags);
     const auto noun = [&](const char* name, const char* description,
@@ -171,6 +189,7 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
     noun("state", "tofu's states: versions, rollback, push, pull, unlock", add_state_commands);
     add_tofu_command(root, session);
     noun("cluster", "instances and leadership", add_cluster_commands);
+    noun("template", "content from Git that workspaces share", add_template_commands);
     noun("token", "tokens of the API: make, list and revoke them", add_token_commands);
     add_release_command(*root.get_subcommand("cluster"), session, programs, serve_flags);
     CLI::App* migrate = root.add_subcommand("migrate", "move a store elsewhere");

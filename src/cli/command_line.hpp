@@ -25,7 +25,7 @@ struct Programs {
 };
 
 // Runs the command that the arguments name and returns the exit code (exit_code.hpp). Invoked as
-// `workspacectl` it takes the verbs of `workspace` directly.
+// `workspacectl` or `templatectl` it takes the verbs of that noun directly.
 int run_command_line(int argc, const char* const* argv, const Programs& programs);
 
 // The version of this build: "0.1.0".

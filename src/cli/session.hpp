@@ -48,6 +48,7 @@ void add_run_commands(CLI::App& noun, Session& session);
 void add_schedule_commands(CLI::App& noun, Session& session);
 void add_state_commands(CLI::App& noun, Session& session);
 void add_cluster_commands(CLI::App& noun, Session& session);
+void add_template_commands(CLI::App& noun, Session& session);
 void add_token_commands(CLI::App& noun, Session& session);
 void add_config_commands(CLI::App& noun, Session& session);
 void add_tofu_command(CLI::App& root, Session& session);

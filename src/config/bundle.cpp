@@ -150,8 +150,8 @@ class Collector {
     if (!stays) {
       return fail(
           ErrorKind::kInvalid,
-          fmt::format("{} is a link to {}, outside of the workspace's content: replace it by "
-                      "what it points to, or name that in include",
+          fmt::format("{} is a link to {}, outside of the content: replace it by what it points "
+                      "to, or name that in a workspace's include",
                       shown, text));
     }
     return add({&source, relative, 0, false, std::move(text)});
@@ -314,11 +314,10 @@ Result<std::optional<std::string>> find_module(const Bundle& bundle, const Modul
   if (!bundle.folder.empty() && is_within(shown, bundle.folder)) {
     shown.remove_prefix(bundle.folder.size() + 1);
   }
-  return fail(
-      ErrorKind::kInvalid,
-      fmt::format("{}:{}: the module source {} is not part of the workspace's content: put it "
-                  "into the folder, or name it in include",
-                  shown, module.line, module.source));
+  return fail(ErrorKind::kInvalid,
+              fmt::format("{}:{}: the module source {} is not part of the content: put it into the "
+                          "folder, or name it in a workspace's include",
+                          shown, module.line, module.source));
 }
 
 }  // namespace provisioner

@@ -3,23 +3,15 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <set>
-
 #include "config/bundle_paths.hpp"
+#include "config/content_check.hpp"
 #include "config/files.hpp"
+#include "config/overlay.hpp"
 
 namespace provisioner {
 namespace {
 
 namespace fs = std::filesystem;
-
-bool is_tofu_file(std::string_view path) {
-  for (const std::string_view end : {".tf", ".tofu", ".tf.json", ".tofu.json"}) {
-    if (path.ends_with(end)) return true;
-  }
-  return false;
-}
 
 Result<std::string> read_config(const fs::path& folder, const std::string& shown) {
   std::string text;
@@ -36,82 +28,6 @@ Result<std::string> read_config(const fs::path& folder, const std::string& shown
                   shown));
 }
 
-// What the workspace's own files and the modules that they reach say; unused folders of an included
-// path may be broken.
-class ContentCheck {
- public:
-  ContentCheck(const Bundle& bundle, const ContentScan& scan) : bundle_(bundle), scan_(scan) {}
-
-  Status follow_modules() {
-    std::vector<std::string> folders{bundle_.folder};
-    std::set<std::string> seen{bundle_.folder};
-    while (!folders.empty()) {
-      const auto folder = std::move(folders.back());
-      folders.pop_back();
-      auto modules = scan_folder(folder);
-      if (!modules) return std::unexpected(modules.error());
-      for (auto& module : *modules) {
-        auto target = find_module(bundle_, module);
-        if (!target) return std::unexpected(target.error());
-        if (*target && seen.insert(**target).second) folders.push_back(std::move(**target));
-      }
-    }
-    return {};
-  }
-
-  const std::set<std::string>& variables() const { return variables_; }
-
- private:
-  Result<std::vector<ModuleSource>> scan_folder(const std::string& folder) {
-    std::vector<ModuleSource> modules;
-    for (const auto& entry : bundle_.entries) {
-      if (!is_within(entry.path, folder) || !is_tofu_file(entry.path)) continue;
-      const auto begin = folder.empty() ? 0 : folder.size() + 1;
-      if (entry.path.find('/', begin) != std::string::npos) continue;
-      const auto text = text_of(entry);
-      if (!text) return std::unexpected(text.error());
-      auto facts = scan_(entry.path, *text);
-      if (!facts) return std::unexpected(facts.error());
-      for (auto& module : facts->modules) {
-        module.file = entry.path;
-        modules.push_back(std::move(module));
-      }
-      if (folder == bundle_.folder) {
-        variables_.insert(facts->variables.begin(), facts->variables.end());
-      }
-    }
-    return modules;
-  }
-
-  // A link to another file of the bundle has that file's text. tofu cannot read one that leads
-  // nowhere, and would say so only when it is time to deploy.
-  Result<std::string_view> text_of(const BundleEntry& first) const {
-    constexpr int kMostLinks = 8;
-    const BundleEntry* entry = &first;
-    for (int links = 0; !entry->link_target.empty(); ++links) {
-      const auto target =
-          (fs::path(entry->path).parent_path() / entry->link_target).lexically_normal().string();
-      const auto found = std::ranges::find(bundle_.entries, target, &BundleEntry::path);
-      const bool through_a_folder_link =
-          std::ranges::any_of(bundle_.entries, [&](const BundleEntry& other) {
-            return !other.link_target.empty() && target.starts_with(other.path + "/");
-          });
-      if (through_a_folder_link) return std::string_view();  // says nothing here, tofu reads it
-      if (found == bundle_.entries.end() || links == kMostLinks) {
-        return fail(ErrorKind::kInvalid,
-                    fmt::format("{}: the link leads to {}, which cannot be read", first.path,
-                                first.link_target));
-      }
-      entry = &*found;
-    }
-    return bundle_.content(*entry);
-  }
-
-  const Bundle& bundle_;
-  const ContentScan& scan_;
-  std::set<std::string> variables_;
-};
-
 Status check_content(const WorkspaceSpec& spec, const Bundle& bundle, const ContentScan& scan) {
   if (!bundle.has_tofu_files()) {
     if (spec.commands.deploy_apply && spec.commands.destroy_destroy) return {};
@@ -119,13 +35,6 @@ Status check_content(const WorkspaceSpec& spec, const Bundle& bundle, const Cont
       return fail(ErrorKind::kInvalid,
                   "without tofu files both custom_deploy.apply_command and "
                   "custom_destroy.destroy_command are needed");
-    }
-    if (spec.template_name) {
-      return fail(
-          ErrorKind::kInvalid,
-          fmt::format("template \"{}\" cannot be used: this version has no templates yet; copy "
-                      "its files into the folder",
-                      *spec.template_name));
     }
     return fail(
         ErrorKind::kInvalid,
@@ -163,48 +72,95 @@ Status check_secret_files(const ConfigValues& values, std::string_view field,
   return {};
 }
 
+// All that is wrong with what was loaded.
+Status check(const WorkspaceFolder& folder, const Bundle& bundle, const ContentScan& scan) {
+  if (auto good = check_content(folder.parsed.spec, bundle, scan); !good) {
+    return fail(folder.shown, good.error());
+  }
+  auto content = folder.included;
+  content.push_back(folder.path);
+  for (const auto& [values, field] : {std::pair{&folder.parsed.spec.variables, "variables"},
+                                      {&folder.parsed.spec.environment, "environment"}}) {
+    if (auto good = check_secret_files(*values, field, content); !good) {
+      return fail(folder.shown + "/config.json", good.error());
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<LoadedWorkspace> load_workspace(const fs::path& workspaces_dir, const WorkspaceName& name,
-                                       const ContentScan& scan) {
-  const auto folder = workspaces_dir / name.value;
-  const auto shown = (workspaces_dir.filename() / name.value).string();
-  const auto file = shown + "/config.json";
-  const auto text = read_config(folder, file);
+Result<WorkspaceFolder> read_workspace_folder(const fs::path& workspaces_dir,
+                                              const WorkspaceName& name) {
+  const auto path = workspaces_dir / name.value;
+  WorkspaceFolder folder{.shown = (workspaces_dir.filename() / name.value).string()};
+  const auto file = folder.shown + "/config.json";
+  const auto text = read_config(path, file);
   if (!text) {
-    if (text.error().kind == ErrorKind::kNotFound) return fail(shown, text.error());
+    if (text.error().kind == ErrorKind::kNotFound) return fail(folder.shown, text.error());
     return std::unexpected(text.error());
   }
   auto parsed = parse_workspace(name, *text, file);
   if (!parsed) return std::unexpected(parsed.error());
-  auto bundle = build_bundle(folder, parsed->spec.include);
-  if (!bundle) return fail(shown, bundle.error());
-  if (const auto good = check_content(parsed->spec, *bundle, scan); !good) {
-    return fail(shown, good.error());
-  }
-
-  LoadedWorkspace loaded;
+  folder.parsed = *std::move(parsed);
+  auto own = build_bundle(path, folder.parsed.spec.include);
+  if (!own) return fail(folder.shown, own.error());
+  folder.own = *std::move(own);
   std::error_code error;
-  const auto real = fs::canonical(folder, error);
-  if (error) return fail_errno(shown, error.value());
-  for (const auto& path : parsed->spec.include) {
-    loaded.included.push_back((real / path).lexically_normal());
+  folder.path = fs::canonical(path, error);
+  if (error) return fail_errno(folder.shown, error.value());
+  for (const auto& include : folder.parsed.spec.include) {
+    folder.included.push_back((folder.path / include).lexically_normal());
   }
-  auto content = loaded.included;
-  content.push_back(real);
-  for (const auto& [values, field] : {std::pair{&parsed->spec.variables, "variables"},
-                                      {&parsed->spec.environment, "environment"}}) {
-    if (const auto good = check_secret_files(*values, field, content); !good) {
-      return fail(file, good.error());
+  if (const auto& wanted = folder.parsed.spec.template_name) {
+    if (!has_own_content(folder.own)) {
+      folder.wanted_template = *wanted;
+    } else {
+      folder.parsed.warnings.push_back(fmt::format(
+          "{}: template: {} is not used, because the folder has tofu files of its own: to take "
+          "the template's, remove them, or give them the names of override files",
+          file, *wanted));
     }
   }
-  loaded.definition = {std::move(parsed->normalised_json), std::move(bundle->hash),
-                       std::move(parsed->inputs_hash)};
-  loaded.spec = std::move(parsed->spec);
-  loaded.schedule_hash = std::move(parsed->schedule_hash);
-  loaded.bundle = std::move(bundle->bytes);
-  loaded.warnings = std::move(parsed->warnings);
+  return folder;
+}
+
+Result<LoadedWorkspace> load_workspace(WorkspaceFolder folder, const ContentScan& scan,
+                                       const TemplateContent* base) {
+  LoadedWorkspace loaded;
+  loaded.own_bundle = folder.own.hash;
+  Bundle bundle = std::move(folder.own);
+  if (!folder.wanted_template.empty() && base != nullptr) {
+    auto both = laid_over(bundle, *base->bytes);
+    if (!both) return fail(folder.shown, both.error());
+    bundle = *std::move(both);
+    loaded.template_bundle = base->hash;
+  }
+  const bool is_partial = !folder.wanted_template.empty() && base == nullptr;
+  if (is_partial) {
+    folder.parsed.warnings.push_back(
+        fmt::format("{}/config.json: template: the files of {} are in the daemon's store, and were "
+                    "not checked here",
+                    folder.shown, folder.wanted_template));
+  } else if (auto good = check(folder, bundle, scan); !good) {
+    return std::unexpected(good.error());
+  }
+  ParsedWorkspace& parsed = folder.parsed;
+  loaded.definition = {std::move(parsed.normalised_json), std::move(bundle.hash),
+                       std::move(parsed.inputs_hash)};
+  loaded.spec = std::move(parsed.spec);
+  loaded.schedule_hash = std::move(parsed.schedule_hash);
+  loaded.bundle = std::move(bundle.bytes);
+  loaded.included = std::move(folder.included);
+  loaded.warnings = std::move(parsed.warnings);
   return loaded;
+}
+
+Result<LoadedWorkspace> load_workspace(const fs::path& workspaces_dir, const WorkspaceName& name,
+                                       const ContentScan& scan) {
+  auto folder = read_workspace_folder(workspaces_dir, name);
+  if (!folder) return std::unexpected(folder.error());
+  return load_workspace(*std::move(folder), scan, nullptr);
 }
 
 }  // namespace provisioner

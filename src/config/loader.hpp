@@ -2,43 +2,63 @@
 #pragma once
 
 #include <filesystem>
-#include <functional>
+#include <memory>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "config/bundle.hpp"
+#include "config/content_check.hpp"
 #include "config/workspace_file.hpp"
 #include "model/workspace.hpp"
 #include "model/workspace_spec.hpp"
 
 namespace provisioner {
 
-// What a *.tf, *.tofu or *.json file of the content says. The scanner lives in the room tofu; the
-// caller passes it in.
-struct ContentFacts {
-  std::vector<ModuleSource> modules;   // ModuleSource::file may stay empty
-  std::vector<std::string> variables;  // names of `variable` blocks
+// A folder by itself, before its template is laid under it.
+struct WorkspaceFolder {
+  std::string shown;           // "workspaces/shop", for messages
+  std::filesystem::path path;  // absolute
+  ParsedWorkspace parsed;
+  Bundle own;
+  std::vector<std::filesystem::path> included;  // absolute
+  // The template whose files belong to the content; "" = none is named, or the folder's own tofu
+  // files win over it (overlay.hpp).
+  std::string wanted_template;
 };
-using ContentScan =
-    std::function<Result<ContentFacts>(std::string_view path, std::string_view text)>;
+
+// A template's content, as the store has it.
+struct TemplateContent {
+  BundleHash hash;
+  std::shared_ptr<const std::string> bytes;
+};
 
 struct LoadedWorkspace {
   WorkspaceSpec spec;
   Definition definition;
   std::string schedule_hash;
-  std::string bundle;                           // bytes for Store::put_bundle(definition.bundle)
+  std::string bundle;          // bytes for Store::put_bundle(definition.bundle)
+  BundleHash template_bundle;  // of the template whose files are in it; "" = none are
+  BundleHash own_bundle;       // of the folder alone
   std::vector<std::filesystem::path> included;  // absolute, for FolderWatcher::watch_also
   std::vector<std::string> warnings;
 };
 
-// Reads, parses, bundles and checks the folder `workspaces_dir`/`name`. Blocking: call it under
-// Offload; calls for different workspaces may run in parallel if `scan` allows it.
+// Reads, parses and bundles the folder `workspaces_dir`/`name`. Blocking: call it under Offload;
+// calls for different workspaces may run in parallel.
 // kUnavailable: the folder changed meanwhile, settle and repeat. kNotFound: the folder is gone.
 // Others are for people and concern this workspace alone.
-// An empty `scan` skips what only the content's own files can tell.
+Result<WorkspaceFolder> read_workspace_folder(const std::filesystem::path& workspaces_dir,
+                                              const WorkspaceName& name);
+
+// Lays the folder over `base`, the content of its wanted template, and checks the whole. Without
+// `base`, a folder that wants one is not checked, and a warning says so. Blocking; calls may run in
+// parallel if `scan` allows it. An empty `scan` skips what only the content's own files can tell.
+Result<LoadedWorkspace> load_workspace(WorkspaceFolder folder, const ContentScan& scan,
+                                       const TemplateContent* base);
+
+// Both, where no store is at hand.
 Result<LoadedWorkspace> load_workspace(const std::filesystem::path& workspaces_dir,
                                        const WorkspaceName& name, const ContentScan& scan);
 

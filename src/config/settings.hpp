@@ -111,6 +111,10 @@ struct Settings {
   } breaker;
 
   struct {
+    Duration fetch_timeout{};
+  } templates;
+
+  struct {
     Duration runs{}, state_versions{};
     std::int64_t least_state_versions = 0;
   } retention;

@@ -537,6 +537,12 @@ const SettingRow kRows[] = {
        return set_duration(s.breaker.interval, text, seconds(1), hours(24));
      },
      always<"60s">},
+    {{"templates.fetch_timeout", "templates-fetch-timeout", "PROVISIONER_TEMPLATES_FETCH_TIMEOUT",
+      "2m", "how long the fetch of a template from its Git source may take"},
+     [](Settings& s, std::string_view text) {
+       return set_duration(s.templates.fetch_timeout, text, seconds(1), hours(1));
+     },
+     always<"2m">},
     {{"environment.pass", "environment-pass", "PROVISIONER_ENVIRONMENT_PASS",
       "variables of the usual clouds: AWS_*, ARM_*, AZURE_*, GOOGLE_*, KUBE*, VAULT_*, TF_* and "
       "more",

@@ -17,6 +17,11 @@ class Settling {
 
   void touch(const std::string& folder, BootInstant now) { last_touch_[folder] = now; }
 
+  // It is due at once, unless somebody edits it.
+  void want(const std::string& folder, BootInstant now) {
+    last_touch_.try_emplace(folder, now - quiet_);
+  }
+
   // The folders without a touch for `quiet`, by name; they are forgotten here.
   std::vector<std::string> take_due(BootInstant now);
 

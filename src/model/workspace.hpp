@@ -50,6 +50,10 @@ struct Workspace {
   std::string hold_reason;
   std::string mode;  // of the last deploy; "" = none
   std::string template_name;
+  // Of a workspace whose content holds the files of its template: the template's content that was
+  // taken, and the name of what the folder itself says. Both "" of any other.
+  BundleHash template_bundle;
+  std::string folder_content;
   std::string description;
 
   Definition current;                  // what the folder says now

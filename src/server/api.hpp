@@ -19,6 +19,7 @@
 #include "server/probes.hpp"
 #include "store/store.hpp"
 #include "telemetry/log.hpp"
+#include "templates/registry.hpp"
 
 namespace provisioner::server {
 
@@ -43,6 +44,7 @@ class Api {
     AccessLimits limits;
     SpecReader read_spec;
     Zone default_zone;
+    TemplateRegistry& templates;
     std::function<LeaderView()> leader;
     std::string election;  // Election::describe()
     // Why the election does not answer this instance; "" = it did when it was asked last.

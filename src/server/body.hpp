@@ -23,6 +23,8 @@ class CommandBody {
   static std::expected<CommandBody, Problem> parse(const http::Request& request,
                                                    std::span<const std::string_view> known);
 
+  bool has(std::string_view field) const { return values_.contains(field); }  // and is not null
+
   // Absent and null are the same. 422 for another type.
   std::expected<std::string, Problem> text(std::string_view field) const;  // "" when absent
   std::expected<bool, Problem> flag(std::string_view field) const;         // false when absent

@@ -30,7 +30,7 @@ std::vector<Disagreement> find_disagreements(const std::vector<Workspace>& works
     std::string difference;
     if (report.content.empty() && !w.detached) difference = "its folder has vanished there";
     if (!report.content.empty() && w.detached) difference = "its folder is still there";
-    if (!report.content.empty() && !w.detached && report.content != content_of(w.current)) {
+    if (!report.content.empty() && !w.detached && report.content != reported_content(w)) {
       difference = "it has another content there";
     }
     if (difference.empty()) continue;

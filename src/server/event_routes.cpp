@@ -51,6 +51,17 @@ Task<std::string> event_of(Services& services, const WorkspaceScope& scope, Chan
           "leadership", id,
           render_leadership(*leadership, services.parts.instance, services.parts.leader().leads));
     }
+    case Change::Topic::kTemplate: {
+      const auto row = co_await store.template_named(TemplateName(change.key));
+      if (!row && row.error().kind == ErrorKind::kNotFound) {
+        co_return http::format_event("template_removed", id, change.key);
+      }
+      if (!row) co_return "";
+      const auto workspaces = co_await store.workspaces();
+      if (!workspaces) co_return "";
+      co_return http::format_event("template", id,
+                                   render(*row, visible_users(*row, *workspaces, scope)));
+    }
     case Change::Topic::kLog: break;
   }
   co_return "";

@@ -272,6 +272,48 @@ std::string render(const ApiToken& token, Instant now, const std::string& secret
   return text(json);
 }
 
+namespace {
+
+Json json_of(const Template& row, const std::vector<TemplateUser>& users) {
+  Json used_by = Json::array();
+  for (const TemplateUser& user : users) {
+    used_by.push_back({{"workspace", user.workspace.value},
+                       {"job", or_null(user.job)},
+                       {"current", user.is_current}});
+  }
+  return {{"name", row.name.value},
+          {"source_url", row.source.url},
+          {"source_path", or_null(row.source.path)},
+          {"source_ref", or_null(row.source.ref)},
+          {"description", row.description},
+          {"commit", or_null(row.commit)},
+          {"content_hash", row.bundle.value},
+          {"created_at", format_rfc3339(row.created_at)},
+          {"updated_at", format_rfc3339(row.updated_at)},
+          {"version", row.version.value},
+          {"used_by", std::move(used_by)}};
+}
+
+}  // namespace
+
+std::string render(const Template& row, const std::vector<TemplateUser>& users) {
+  return text(json_of(row, users));
+}
+
+std::string render(const TemplateUpdate& update, const std::vector<TemplateUser>& users) {
+  Json json = json_of(update.row, users);
+  json["content_changed"] = update.content_changed;
+  return text(json);
+}
+
+std::string render(const TemplateVerdict& verdict) {
+  return text({{"name", verdict.row.name.value},
+               {"valid", verdict.problem.empty()},
+               {"problem", or_null(verdict.problem)},
+               {"commit", or_null(verdict.commit)},
+               {"newer_content", verdict.is_newer}});
+}
+
 std::string render_list(const std::vector<std::string>& items,
                         const std::optional<std::string>& next_cursor) {
   return fmt::format("{{\"items\":{},\"next_cursor\":{}}}\n", joined(items),

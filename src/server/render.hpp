@@ -16,6 +16,8 @@
 #include "model/workspace.hpp"
 #include "scheduler/preview.hpp"
 #include "store/store.hpp"
+#include "templates/registry.hpp"
+#include "templates/users.hpp"
 
 namespace provisioner::server {
 
@@ -81,6 +83,12 @@ std::string render_leadership(const Leadership& leadership, const InstanceId& se
 
 // What is wrong with a folder of the configuration.
 std::string render_problem(const std::string& folder, const std::string& message);
+
+// A template and those who use it.
+std::string render(const Template& row, const std::vector<TemplateUser>& users);
+// `content_changed` beside them.
+std::string render(const TemplateUpdate& update, const std::vector<TemplateUser>& users);
+std::string render(const TemplateVerdict& verdict);
 
 // {"items": [...], "next_cursor": ...}; `items` are JSON texts.
 std::string render_list(const std::vector<std::string>& items,

@@ -26,6 +26,11 @@ Task<std::expected<Workspace, Problem>> find_workspace(Services& services, const
 // The row with what is computed beside it.
 Task<std::expected<WorkspaceView, Problem>> view_of(Services& services, Workspace row);
 
+// Those of a template's users that the scope shows.
+std::vector<TemplateUser> visible_users(const Template& row,
+                                        const std::vector<Workspace>& workspaces,
+                                        const WorkspaceScope& scope);
+
 // The part of a view that needs no store: everything but active_run.
 void complete(Services& services, WorkspaceView& view);
 

@@ -110,6 +110,14 @@ Task<Reply> undrain_instance(Services& services, Call call);
 Task<Reply> list_cluster_events(Services& services, Call call);
 Task<Reply> show_leadership(Services& services, Call call);
 Task<Reply> reload_configuration(Services& services, Call call);
+// template_routes.cpp
+Task<Reply> list_templates(Services& services, Call call);
+Task<Reply> show_template(Services& services, Call call);
+Task<Reply> add_template(Services& services, Call call);
+Task<Reply> change_template(Services& services, Call call);
+Task<Reply> update_template(Services& services, Call call);
+Task<Reply> validate_template(Services& services, Call call);
+Task<Reply> remove_template(Services& services, Call call);
 // token_routes.cpp
 Task<Reply> list_tokens(Services& services, Call call);
 Task<Reply> create_token(Services& services, Call call);

@@ -22,4 +22,14 @@ std::string content_of(const Definition& definition) {
   return fmt::format("{:02x}", fmt::join(digest, ""));
 }
 
+std::string reported_content(const Publication& publication) {
+  return publication.folder_content.empty() ? content_of(publication.definition)
+                                            : publication.folder_content;
+}
+
+std::string reported_content(const Workspace& workspace) {
+  return workspace.folder_content.empty() ? content_of(workspace.current)
+                                          : workspace.folder_content;
+}
+
 }  // namespace provisioner

@@ -21,6 +21,7 @@
 #include "model/leadership.hpp"
 #include "model/occurrence.hpp"
 #include "model/run.hpp"
+#include "model/template.hpp"
 #include "model/tofu_state.hpp"
 #include "model/workspace.hpp"
 #include "runtime/task.hpp"
@@ -35,6 +36,10 @@ struct Publication {
   Definition definition;
   bool enabled = true;
   std::string template_name;
+  // Set when the definition holds the template's files: the content of the template that was taken,
+  // and the name of what the folder itself says, which is then what its instance reports.
+  BundleHash template_bundle = {};
+  std::string folder_content = {};
   std::string description;
   std::string changed_by;  // "instance host-1", "uid:0"
   // Whose copy of the folder this is. An instance is heard only when it says something else than it
@@ -57,12 +62,16 @@ struct ScheduleCursor {
 struct Report {
   InstanceId instance;
   WorkspaceName workspace;
-  std::string content;  // content_of() the definition; "" = the folder has vanished there
+  std::string content;  // reported_content(); "" = the folder has vanished there
   Instant reported_at;
 };
 
 // Names everything that a definition says.
 std::string content_of(const Definition& definition);
+
+// Names everything that a folder says, whatever its template says.
+std::string reported_content(const Publication& publication);
+std::string reported_content(const Workspace& workspace);  // of the folder that counts
 
 struct ConfigChange {
   WorkspaceName workspace;
@@ -291,9 +300,9 @@ struct PruneReport {
 
 // Something committed that others may wait for. A hint to look sooner, never the only way to know.
 struct Change {
-  enum class Topic { kWorkspace, kRun, kLog, kCancel, kLeadership };
+  enum class Topic { kWorkspace, kRun, kLog, kCancel, kLeadership, kTemplate };
   Topic topic = Topic::kWorkspace;
-  std::string key;             // workspace name, run id
+  std::string key;             // workspace name, run id, template name
   std::string workspace = {};  // whose run, of kRun and kCancel
 };
 
@@ -342,7 +351,8 @@ class Store {
 
   // Configuration. `publish` of what is already current, or of what its instance said last, changes
   // nothing and returns the row; it ends a detachment. The bundle must have been put before
-  // (kInvalid else).
+  // (kInvalid else). With the files of a template: kVersionConflict unless its content is the
+  // template's present one, and what is new is only the template, it counts if the folder does.
   virtual Task<Result<Workspace>> publish(Publication publication, Instant now) = 0;
   // The folder has vanished at `instance`: counts only if that instance had it. Empty = a person.
   virtual Task<Status> detach(WorkspaceName workspace, InstanceId instance, std::string by,
@@ -352,6 +362,14 @@ class Store {
   virtual Task<Result<std::string>> bundle(BundleHash hash) = 0;  // kNotFound
   virtual Task<Result<std::vector<ConfigChange>>> config_changes(WorkspaceName workspace,
                                                                  int limit) = 0;
+
+  // Templates. put_template inserts the row if its version is 0 (kConflict: the name is taken),
+  // else replaces the row of that version (kVersionConflict: somebody was first; kNotFound). The
+  // bundle must have been put before (kInvalid). Returns the row with its new version.
+  virtual Task<Result<std::vector<Template>>> templates() = 0;           // by name
+  virtual Task<Result<Template>> template_named(TemplateName name) = 0;  // kNotFound
+  virtual Task<Result<Template>> put_template(Template row) = 0;
+  virtual Task<Status> remove_template(TemplateName name) = 0;  // kNotFound. Used or not
 
   virtual Task<Result<std::vector<Workspace>>> workspaces() = 0;      // by name
   virtual Task<Result<Workspace>> workspace(WorkspaceName name) = 0;  // kNotFound

@@ -14,7 +14,8 @@ namespace provisioner {
 // In the order of read_workspace().
 inline constexpr std::string_view kSelectWorkspaces =
     "SELECT w.name, w.enabled, w.status, w.detached, w.held, w.hold_until, w.hold_reason, "
-    "w.deployment_mode, w.template_name, w.description, w.config, w.bundle, w.inputs_hash, "
+    "w.deployment_mode, w.template_name, w.template_bundle, w.folder_content, w.description, "
+    "w.config, w.bundle, w.inputs_hash, "
     "s.config_version, w.deployed_config, w.deployed_bundle, w.deployed_inputs_hash, "
     "w.deployed_mode, w.last_deployed, w.last_destroyed, w.last_deploy_error, "
     "w.last_destroy_error, w.last_config_modified, w.ttl_expires_at, w.failed_destroys, "
@@ -33,6 +34,8 @@ Workspace read_workspace(Row row) {
   w.hold_reason = row.text();
   w.mode = row.text();
   w.template_name = row.text();
+  w.template_bundle = row.template as<BundleHash>();
+  w.folder_content = row.text();
   w.description = row.text();
   w.current = {
       .config = row.text(), .bundle = row.template as<BundleHash>(), .inputs_hash = row.text()};

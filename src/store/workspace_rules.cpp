@@ -6,11 +6,26 @@
 
 namespace provisioner {
 
+Status check_template(const Publication& p, const BundleHash& present) {
+  if (p.template_bundle.empty() || p.template_bundle == present) return {};
+  return fail(ErrorKind::kVersionConflict,
+              fmt::format("template {} has changed since workspace {} was made from it",
+                          p.template_name, p.workspace.value));
+}
+
+bool only_follows_template(const Workspace& before, const Publication& p) {
+  return !before.detached && !p.template_bundle.empty() &&
+         p.template_bundle != before.template_bundle &&
+         reported_content(before) == reported_content(p);
+}
+
 std::optional<Republished> after_publication(const Workspace& before, const Published& last,
                                              const Publication& p, Instant now) {
   Workspace changed = before;
   changed.current = p.definition;
   changed.template_name = p.template_name;
+  changed.template_bundle = p.template_bundle;
+  changed.folder_content = p.folder_content;
   changed.description = p.description;
   changed.detached = false;
   // `enable` and `disable` by hand hold until the file itself says something else.

@@ -21,6 +21,14 @@ struct Republished {
   std::string change_type;  // "updated", "returned"
 };
 
+// The answer to a publication that was made with another content than the template's present one
+// ("" = there is no such template); nothing for one without a template's files.
+Status check_template(const Publication& publication, const BundleHash& present);
+
+// A folder that says what it said before, with a new content of its template: counts when the
+// folder is the one that counts.
+bool only_follows_template(const Workspace& before, const Publication& publication);
+
 // Nothing when the publication is already current.
 std::optional<Republished> after_publication(const Workspace& before, const Published& last,
                                              const Publication& publication, Instant now);

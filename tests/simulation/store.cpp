@@ -322,6 +322,18 @@ Task<Result<std::vector<ConfigChange>>> SimulatedStore::config_changes(Workspace
   return read<std::vector<ConfigChange>>(
       "config_changes", [=](Store& s) { return s.config_changes(workspace, limit); });
 }
+Task<Result<std::vector<Template>>> SimulatedStore::templates() {
+  return read<std::vector<Template>>("templates", [](Store& s) { return s.templates(); });
+}
+Task<Result<Template>> SimulatedStore::template_named(TemplateName name) {
+  return read<Template>("template_named", [=](Store& s) { return s.template_named(name); });
+}
+Task<Result<Template>> SimulatedStore::put_template(Template row) {
+  return write<Template>("put_template", [=](Store& s) { return s.put_template(row); });
+}
+Task<Status> SimulatedStore::remove_template(TemplateName name) {
+  return write<void>("remove_template", [=](Store& s) { return s.remove_template(name); });
+}
 Task<Result<std::vector<Workspace>>> SimulatedStore::workspaces() {
   return read<std::vector<Workspace>>("workspaces", [](Store& s) { return s.workspaces(); });
 }

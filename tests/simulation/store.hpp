@@ -90,6 +90,10 @@ class SimulatedStore final : public Store {
   Task<Result<std::string>> bundle(BundleHash hash) override;
   Task<Result<std::vector<ConfigChange>>> config_changes(WorkspaceName workspace,
                                                          int limit) override;
+  Task<Result<std::vector<Template>>> templates() override;
+  Task<Result<Template>> template_named(TemplateName name) override;
+  Task<Result<Template>> put_template(Template row) override;
+  Task<Status> remove_template(TemplateName name) override;
   Task<Result<std::vector<Workspace>>> workspaces() override;
   Task<Result<Workspace>> workspace(WorkspaceName name) override;
   Task<Result<Workspace>> update_workspace(Workspace row, Instant now) override;

@@ -26,11 +26,12 @@ using copy::Table;
 using copy::Target;
 
 // Those that others refer to come first.
-constexpr std::array<std::string_view, 16> kCopied = {
+constexpr std::array<std::string_view, 17> kCopied = {
     "cluster_settings", "leader_election", "bundles",        "workspace_states",
     "config_changes",   "schedules",       "runs",           "occurrences",
     "run_attempts",     "run_logs",        "state_versions", "state_locks",
-    "audit_events",     "reports",         "job_states",     "job_events"};
+    "audit_events",     "reports",         "job_states",     "job_events",
+    "templates"};
 constexpr std::string_view kTokens = "api_tokens";
 // An instance reports itself; what the source has of itself would be an instance that never comes.
 constexpr std::array<std::string_view, 2> kLeftOut = {"instances", "schema_migrations"};

@@ -23,7 +23,7 @@ std::optional<std::uint64_t> number(std::string_view text) {
 }
 
 std::optional<Change> parse_change(std::string_view text) {
-  if (text.empty() || text[0] < '0' || text[0] > '4') return std::nullopt;
+  if (text.empty() || text[0] < '0' || text[0] > '5') return std::nullopt;
   Change change{.topic = static_cast<Change::Topic>(text[0] - '0')};
   text.remove_prefix(1);
   const bool of_run = change.topic == Change::Topic::kRun || change.topic == Change::Topic::kCancel;

@@ -11,7 +11,7 @@
 namespace provisioner::postgres {
 namespace {
 
-constexpr std::array<Migration, 4> kMigrations = {{
+constexpr std::array<Migration, 5> kMigrations = {{
     {"several instances", R"sql(
 CREATE TABLE leader_election (
   id VARCHAR(255) PRIMARY KEY,
@@ -375,6 +375,27 @@ CREATE TABLE job_events (
   bundle TEXT COLLATE "C" NOT NULL
 );
 CREATE INDEX job_events_by_workspace ON job_events (workspace, number);
+)sql"},
+    {"templates", R"sql(
+CREATE TABLE templates (
+  name TEXT COLLATE "C" PRIMARY KEY,
+  source_url TEXT NOT NULL,
+  source_path TEXT NOT NULL,
+  source_ref TEXT NOT NULL,
+  description TEXT NOT NULL,
+  commit_id TEXT NOT NULL,
+  content_hash TEXT COLLATE "C" NOT NULL,     -- of the bundle
+  created_at TIMESTAMPTZ NOT NULL,
+  updated_at TIMESTAMPTZ NOT NULL,
+  version BIGINT NOT NULL,
+  changed XID8 NOT NULL DEFAULT pg_current_xact_id()
+);
+CREATE INDEX changed_templates ON templates (changed);
+CREATE TRIGGER note_change BEFORE UPDATE ON templates FOR EACH ROW EXECUTE FUNCTION note_change();
+
+-- Of a workspace whose content holds its template's files; '' of any other.
+ALTER TABLE workspace_states ADD COLUMN template_bundle TEXT COLLATE "C" NOT NULL DEFAULT '';
+ALTER TABLE workspace_states ADD COLUMN folder_content TEXT NOT NULL DEFAULT '';
 )sql"},
 }};
 

@@ -20,7 +20,7 @@ struct Look {
   Change::Topic topic;
   const char* sql;
 };
-constexpr std::array<Look, 5> kLooks = {{
+constexpr std::array<Look, 6> kLooks = {{
     {Change::Topic::kWorkspace,
      "SELECT name, changed::text FROM workspace_states WHERE changed >= $1::text::xid8"},
     {Change::Topic::kRun,
@@ -34,6 +34,8 @@ constexpr std::array<Look, 5> kLooks = {{
     {Change::Topic::kLeadership,
      "SELECT leader_id, changed::text FROM leader_election WHERE id = 'scheduler' AND changed >= "
      "$1::text::xid8"},
+    {Change::Topic::kTemplate,
+     "SELECT name, changed::text FROM templates WHERE changed >= $1::text::xid8"},
 }};
 
 }  // namespace

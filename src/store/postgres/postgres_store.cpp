@@ -16,6 +16,7 @@
 #include "store/postgres/runs.hpp"
 #include "store/postgres/schema.hpp"
 #include "store/postgres/states.hpp"
+#include "store/postgres/templates.hpp"
 #include "store/postgres/tokens.hpp"
 #include "store/postgres/workspaces.hpp"
 
@@ -126,6 +127,20 @@ class PostgresStore final : public Store {
                                                          int limit) override {
     return call<std::vector<ConfigChange>>(
         [=](auto& tx) { return postgres::config_changes(tx, workspace, limit); });
+  }
+
+  Task<Result<std::vector<Template>>> templates() override {
+    return call<std::vector<Template>>([](auto& tx) { return postgres::templates(tx); });
+  }
+  Task<Result<Template>> template_named(TemplateName name) override {
+    return call<Template>([=](auto& tx) { return postgres::template_named(tx, name); });
+  }
+  Task<Result<Template>> put_template(Template row) override {
+    return call<Template>(
+        [row = std::move(row)](auto& tx) { return postgres::put_template(tx, row); });
+  }
+  Task<Status> remove_template(TemplateName name) override {
+    return call<void>([=](auto& tx) { return postgres::remove_template(tx, name); });
   }
 
   Task<Result<std::vector<Workspace>>> workspaces() override {

@@ -51,11 +51,13 @@ Task<bool> insert_workspace(Transaction& tx, const Publication& p, Instant now) 
   const Rows inserted = co_await tx.sent(
       "INSERT INTO workspace_states (id, name, status, created_at, updated_at, "
       "last_config_modified, enabled, published_enabled, detached, held, hold_reason, "
-      "template_name, description, config, bundle, inputs_hash, deployed_mode, failed_destroys) "
-      "VALUES ($1, $2, 'pending', $3, $3, $3, $4, $4, false, false, '', $5, $6, $7, $8, $9, '', 0) "
-      "ON CONFLICT (name) DO NOTHING",
-      tx.new_id(now), p.workspace, now, p.enabled, p.template_name, p.description,
-      p.definition.config, p.definition.bundle, p.definition.inputs_hash);
+      "template_name, template_bundle, folder_content, description, config, bundle, inputs_hash, "
+      "deployed_mode, failed_destroys) "
+      "VALUES ($1, $2, 'pending', $3, $3, $3, $4, $4, false, false, '', $5, $6, $7, $8, $9, $10, "
+      "$11, '', 0) ON CONFLICT (name) DO NOTHING",
+      tx.new_id(now), p.workspace, now, p.enabled, p.template_name, p.template_bundle,
+      p.folder_content, p.description, p.definition.config, p.definition.bundle,
+      p.definition.inputs_hash);
   if (inserted.changed() != 1) co_return false;
   tx.send(
       "INSERT INTO schedules (workspace, cursor, config_version, schedule_hash) VALUES ($1, $2, 1, "
@@ -102,6 +104,14 @@ Task<Workspace> without_retry(Transaction& tx, const Workspace& before, Workspac
   co_return after_waiting_run(after, *ended, now);
 }
 
+// The template stays as it is until the publication is committed.
+Task<Status> still_made_from_template(Transaction& tx, const Publication& p) {
+  if (p.template_bundle.empty()) co_return Status();
+  const Rows rows = co_await tx.locked(
+      "SELECT content_hash FROM templates WHERE name = $1 FOR SHARE", p.template_name);
+  co_return check_template(p, rows.empty() ? BundleHash() : rows[0].as<BundleHash>());
+}
+
 }  // namespace
 
 Task<Result<Workspace>> publish(Transaction& tx, const Publication& publication, Instant now) {
@@ -112,13 +122,19 @@ Task<Result<Workspace>> publish(Transaction& tx, const Publication& publication,
       "s.workspace = w.name WHERE w.name = $1",
       p.workspace);
   const auto reported = ask_last_report(tx, p.workspace, p.instance);
+  if (auto made = co_await still_made_from_template(tx, p); !made) {
+    co_return std::unexpected(made.error());
+  }
   // What is current already, which is nearly always so, needs no lock.
   const Result<Workspace> seen = co_await workspace(tx, p.workspace);
   if ((co_await tx.rows(bundle)).empty()) co_return std::unexpected(unknown_bundle(p));
+  bool follows = false;
   if (!p.instance.empty()) {
-    const std::string content = content_of(p.definition);
-    if (seen && co_await last_report(tx, reported) == content) co_return seen;
-    record_report(tx, p.workspace, p.instance, content, now);
+    const std::string content = reported_content(p);
+    const bool says_the_same = co_await last_report(tx, reported) == content;
+    if (seen && says_the_same && !only_follows_template(*seen, p)) co_return seen;
+    follows = seen && says_the_same;
+    if (!follows) record_report(tx, p.workspace, p.instance, content, now);
   }
   if (!seen) {
     if (co_await insert_workspace(tx, p, now)) co_return co_await workspace(tx, p.workspace);
@@ -133,6 +149,7 @@ Task<Result<Workspace>> publish(Transaction& tx, const Publication& publication,
   }
   const Result<Workspace> before = co_await lock_workspace(tx, p.workspace);
   if (!before) co_return before;
+  if (follows && !only_follows_template(*before, p)) co_return before;
   const Rows locked = co_await tx.query(
       "SELECT w.published_enabled, s.schedule_hash FROM workspace_states w JOIN schedules s ON "
       "s.workspace = w.name WHERE w.name = $1",
@@ -302,14 +319,16 @@ void save_workspace(Transaction& tx, const Workspace& before, Workspace changed,
                 "deployed_mode = $16, last_deployed = $17, last_destroyed = $18, "
                 "last_deploy_error = $19, last_destroy_error = $20, last_config_modified = $21, "
                 "ttl_expires_at = $22, failed_destroys = $23, retry_at = $24, updated_at = $25, "
-                "version = version + 1 WHERE name = $26 AND version = $27 RETURNING 1) "
+                "template_bundle = $26, folder_content = $27, "
+                "version = version + 1 WHERE name = $28 AND version = $29 RETURNING 1) "
                 "SELECT require_one_row(count(*)) FROM changed",
                 w.enabled, to_string(w.status), w.detached, w.held, w.hold_until, w.hold_reason,
                 or_null(w.mode), w.template_name, w.description, w.current.config, w.current.bundle,
                 w.current.inputs_hash, deployed_config, deployed_bundle, deployed_inputs,
                 w.deployed_mode, w.last_deployed, w.last_destroyed, or_null(w.last_deploy_error),
                 or_null(w.last_destroy_error), w.last_config_modified, w.ttl_expires_at,
-                w.failed_destroys, w.retry_at, now, w.name, before.version)
+                w.failed_destroys, w.retry_at, now, w.template_bundle, w.folder_content, w.name,
+                before.version)
               .refuse(kNotOneRow, {ErrorKind::kVersionConflict,
                                    fmt::format("workspace {} has no longer version {}: somebody "
                                                "changed it meanwhile",

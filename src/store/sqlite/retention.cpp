@@ -38,7 +38,7 @@ std::int64_t prune_bundles(Transaction& tx, Instant now) {
       "WHERE "
       "deployed_bundle IS NOT NULL UNION SELECT deployed_bundle FROM job_states WHERE "
       "deployed_bundle IS NOT NULL UNION SELECT bundle FROM runs WHERE status IN ('queued', "
-      "'running'))";
+      "'running') UNION SELECT content_hash FROM templates)";
   tx.sql(fmt::format("UPDATE bundles SET unreferenced_since = NULL WHERE unreferenced_since IS NOT "
                      "NULL AND hash IN {}",
                      kReferenced))

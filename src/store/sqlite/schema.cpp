@@ -19,7 +19,7 @@ struct Migration {
   const char* sql;
 };
 
-constexpr std::array<Migration, 6> kMigrations = {{
+constexpr std::array<Migration, 7> kMigrations = {{
     {"one instance", R"sql(
 CREATE TABLE leader_election (
   id TEXT PRIMARY KEY,
@@ -336,6 +336,24 @@ CREATE TABLE job_events (
   bundle TEXT NOT NULL
 ) STRICT;
 CREATE INDEX job_events_by_workspace ON job_events (workspace, number);
+)sql"},
+    {"templates", R"sql(
+CREATE TABLE templates (
+  name TEXT PRIMARY KEY,
+  source_url TEXT NOT NULL,
+  source_path TEXT NOT NULL,
+  source_ref TEXT NOT NULL,
+  description TEXT NOT NULL,
+  commit_id TEXT NOT NULL,
+  content_hash TEXT NOT NULL,        -- of the bundle
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  version INTEGER NOT NULL
+) STRICT;
+
+-- Of a workspace whose content holds its template's files; '' of any other.
+ALTER TABLE workspace_states ADD COLUMN template_bundle TEXT NOT NULL DEFAULT '';
+ALTER TABLE workspace_states ADD COLUMN folder_content TEXT NOT NULL DEFAULT '';
 )sql"},
 }};
 

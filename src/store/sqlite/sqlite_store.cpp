@@ -26,6 +26,7 @@
 #include "store/sqlite/runs.hpp"
 #include "store/sqlite/schema.hpp"
 #include "store/sqlite/states.hpp"
+#include "store/sqlite/templates.hpp"
 #include "store/sqlite/tokens.hpp"
 #include "store/sqlite/workspaces.hpp"
 #include "store/subscribers.hpp"
@@ -125,6 +126,20 @@ class SqliteStore final : public Store {
                                                          int limit) override {
     return call<std::vector<ConfigChange>>(
         [=](auto& tx) { return sqlite::config_changes(tx, workspace, limit); });
+  }
+
+  Task<Result<std::vector<Template>>> templates() override {
+    return call<std::vector<Template>>([](auto& tx) { return sqlite::templates(tx); });
+  }
+  Task<Result<Template>> template_named(TemplateName name) override {
+    return call<Template>([=](auto& tx) { return sqlite::template_named(tx, name); });
+  }
+  Task<Result<Template>> put_template(Template row) override {
+    return call<Template>(
+        [row = std::move(row)](auto& tx) { return sqlite::put_template(tx, row); });
+  }
+  Task<Status> remove_template(TemplateName name) override {
+    return call<void>([=](auto& tx) { return sqlite::remove_template(tx, name); });
   }
 
   Task<Result<std::vector<Workspace>>> workspaces() override {

@@ -8,6 +8,7 @@
 #include "store/cluster_rows.hpp"
 #include "store/run_rules.hpp"
 #include "store/sqlite/runs.hpp"
+#include "store/sqlite/templates.hpp"
 #include "store/workspace_rows.hpp"
 #include "store/workspace_rules.hpp"
 
@@ -37,10 +38,13 @@ void insert_workspace(Transaction& tx, const Publication& p, Instant now) {
   tx.sql(
         "INSERT INTO workspace_states (id, name, status, created_at, updated_at, "
         "last_config_modified, enabled, published_enabled, detached, held, hold_reason, "
-        "template_name, description, config, bundle, inputs_hash, deployed_mode, failed_destroys) "
-        "VALUES (?1, ?2, 'pending', ?3, ?3, ?3, ?4, ?4, 0, 0, '', ?5, ?6, ?7, ?8, ?9, '', 0)")
-      .run(tx.new_id(now), p.workspace, now, p.enabled, p.template_name, p.description,
-           p.definition.config, p.definition.bundle, p.definition.inputs_hash);
+        "template_name, template_bundle, folder_content, description, config, bundle, inputs_hash, "
+        "deployed_mode, failed_destroys) "
+        "VALUES (?1, ?2, 'pending', ?3, ?3, ?3, ?4, ?4, 0, 0, '', ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+        "'', 0)")
+      .run(tx.new_id(now), p.workspace, now, p.enabled, p.template_name, p.template_bundle,
+           p.folder_content, p.description, p.definition.config, p.definition.bundle,
+           p.definition.inputs_hash);
   tx.sql(
         "INSERT INTO schedules (workspace, cursor, config_version, schedule_hash) VALUES (?, ?, 1, "
         "?)")
@@ -82,11 +86,17 @@ Result<Workspace> publish(Transaction& tx, const Publication& publication, Insta
   if (!has_bundle(tx, p.definition.bundle)) {
     return std::unexpected(unknown_bundle(p));
   }
+  if (!p.template_bundle.empty()) {
+    if (auto made = check_template(p, present_content(tx, p.template_name)); !made) {
+      return std::unexpected(made.error());
+    }
+  }
   const Result<Workspace> before = workspace(tx, p.workspace);
   if (!p.instance.empty()) {
-    const std::string content = content_of(p.definition);
-    if (before && last_report(tx, p.workspace, p.instance) == content) return before;
-    record_report(tx, p.workspace, p.instance, content, now);
+    const std::string content = reported_content(p);
+    const bool says_the_same = last_report(tx, p.workspace, p.instance) == content;
+    if (before && says_the_same && !only_follows_template(*before, p)) return before;
+    if (!before || !says_the_same) record_report(tx, p.workspace, p.instance, content, now);
   }
   if (!before) {
     insert_workspace(tx, p, now);
@@ -246,17 +256,18 @@ void save_workspace(Transaction& tx, const Workspace& before, Workspace changed,
       tx.sql(
             "UPDATE workspace_states SET enabled = ?, status = ?, detached = ?, held = ?, "
             "hold_until = ?, hold_reason = ?, deployment_mode = ?, template_name = ?, "
-            "description = ?, config = ?, bundle = ?, inputs_hash = ?, deployed_config = ?, "
+            "template_bundle = ?, folder_content = ?, description = ?, config = ?, bundle = ?, "
+            "inputs_hash = ?, deployed_config = ?, "
             "deployed_bundle = ?, deployed_inputs_hash = ?, deployed_mode = ?, last_deployed = ?, "
             "last_destroyed = ?, last_deploy_error = ?, last_destroy_error = ?, "
             "last_config_modified = ?, ttl_expires_at = ?, failed_destroys = ?, retry_at = ?, "
             "updated_at = ?, version = version + 1 WHERE name = ? AND version = ?")
           .run(w.enabled, to_string(w.status), w.detached, w.held, w.hold_until, w.hold_reason,
-               or_null(w.mode), w.template_name, w.description, w.current.config, w.current.bundle,
-               w.current.inputs_hash, deployed_config, deployed_bundle, deployed_inputs,
-               w.deployed_mode, w.last_deployed, w.last_destroyed, or_null(w.last_deploy_error),
-               or_null(w.last_destroy_error), w.last_config_modified, w.ttl_expires_at,
-               w.failed_destroys, w.retry_at, now, w.name, before.version);
+               or_null(w.mode), w.template_name, w.template_bundle, w.folder_content, w.description,
+               w.current.config, w.current.bundle, w.current.inputs_hash, deployed_config,
+               deployed_bundle, deployed_inputs, w.deployed_mode, w.last_deployed, w.last_destroyed,
+               or_null(w.last_deploy_error), or_null(w.last_destroy_error), w.last_config_modified,
+               w.ttl_expires_at, w.failed_destroys, w.retry_at, now, w.name, before.version);
   if (rows != 1) {
     throw SqlError(SQLITE_INTERNAL,
                    Error{ErrorKind::kInternal,

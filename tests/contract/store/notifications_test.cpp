@@ -54,6 +54,19 @@ TEST_P(StoreContract, NotificationsTellOfWhatWasCommitted) {
   EXPECT_TRUE(heard.of(Topic::kLeadership, "host-7"));
 }
 
+TEST_P(StoreContract, NotificationsTellOfTemplates) {
+  Heard heard(store());
+  must(await(store().put_bundle(BundleHash("b"), "content")));
+  const Template web{.name = TemplateName("web"), .bundle = BundleHash("b")};
+  must(await(store().put_template(web)));
+  settle();
+  EXPECT_TRUE(heard.of(Topic::kTemplate, "web"));
+  heard.forget();
+  must(await(store().remove_template(web.name)));
+  settle();
+  EXPECT_TRUE(heard.of(Topic::kTemplate, "web"));
+}
+
 TEST_P(StoreContract, NotificationsAreSilentAboutHeartbeatsReadsAndRefusals) {
   given_workspace();
   const ClaimedRun running = given_running();

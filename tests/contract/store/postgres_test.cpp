@@ -129,7 +129,7 @@ class StoppedSession {
 };
 
 TEST_F(Postgres, SaysWhatItIs) {
-  EXPECT_THAT(must(open())->describe(), AllOf(HasSubstr("postgresql 1"), HasSubstr("schema 4")));
+  EXPECT_THAT(must(open())->describe(), AllOf(HasSubstr("postgresql 1"), HasSubstr("schema 5")));
 }
 
 TEST_F(Postgres, AWrongPasswordIsDeniedAndSaysForWhom) {
@@ -450,6 +450,12 @@ TEST_F(Postgres, OtherInstancesHearOfWhatWasCommitted) {
   // Nobody calls NOTIFY: what changed is found in the tables.
   database_.execute("UPDATE leader_election SET leader_id = 'silent'");
   EXPECT_TRUE(heard_of("silent"));
+  must(await(here->put_bundle(BundleHash("content-of-web"), "content")));
+  must(await(
+      here->put_template({.name = TemplateName("web"), .bundle = BundleHash("content-of-web")})));
+  EXPECT_TRUE(heard_of("web"));
+  database_.execute("UPDATE templates SET name = 'silent-web'");
+  EXPECT_TRUE(heard_of("silent-web"));
 
   database_.execute(
       "SELECT pg_terminate_backend(pid, 30000) FROM pg_stat_activity WHERE datname = "

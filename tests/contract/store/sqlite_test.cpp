@@ -59,7 +59,7 @@ class SqliteFile : public ::testing::Test {
 };
 
 TEST_F(SqliteFile, SaysWhatItIs) {
-  EXPECT_THAT(must(open())->describe(), HasSubstr("schema 6"));
+  EXPECT_THAT(must(open())->describe(), HasSubstr("schema 7"));
   EXPECT_THAT(must(open())->describe(), HasSubstr("sqlite 3."));
 }
 

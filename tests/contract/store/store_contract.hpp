@@ -109,6 +109,43 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
     must(await(store().detach(WorkspaceName(kShop), InstanceId(instance), instance, now_)));
   }
 
+  Template given_template(const std::string& name, const std::string& content) {
+    const BundleHash bundle("bundle-" + content);
+    must(await(store().put_bundle(bundle, "files of " + content)));
+    return must(await(store().put_template(
+        {.name = TemplateName(name),
+         .source = {.url = "https://example.org/" + name, .path = "web", .ref = "v1"},
+         .description = "the " + name,
+         .commit = "commit-" + content,
+         .bundle = bundle,
+         .created_at = now_,
+         .updated_at = now_})));
+  }
+  Template updated_template(Template row, const std::string& content) {
+    row.bundle = BundleHash("bundle-" + content);
+    row.commit = "commit-" + content;
+    row.updated_at = now_ + std::chrono::hours(1);
+    must(await(store().put_bundle(row.bundle, "files of " + content)));
+    return must(await(store().put_template(row)));
+  }
+
+  // What `instance` says of the shop: a folder of `folder`, made from the template `t`.
+  Publication made_from_template(const Template& t, const std::string& folder,
+                                 const std::string& instance = "host-1") {
+    Publication p = publication(kShop, folder + "-on-" + t.bundle.value);
+    p.definition.inputs_hash = "inputs";
+    p.template_name = t.name.value;
+    p.template_bundle = t.bundle;
+    p.folder_content = "folder-" + folder;
+    p.instance = InstanceId(instance);
+    must(await(store().put_bundle(p.definition.bundle, "files")));
+    return p;
+  }
+  static std::string made_bundle(const std::string& folder, const std::string& content) {
+    return "bundle-" + folder + "-on-bundle-" + content;
+  }
+  std::string publishing(const Publication& p) { return outcome(await(store().publish(p, now_))); }
+
   LeaderFence given_leader(const std::string& instance = "host-1") {
     const Leadership seen = must(await(store().leadership()));
     return must(await(store().claim_term(seen.fence, claim_id(), InstanceId(instance), now_)))

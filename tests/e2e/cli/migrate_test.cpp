@@ -137,6 +137,10 @@ TEST_F(Migrate, TheClusterGoesOnWhereTheOneInstanceWas) {
   stop();
   in_source(
       "INSERT INTO state_locks VALUES ('site', '', 'by-hand', '{\"ID\":\"by-hand\"}', NULL, 0, 1)");
+  in_source(
+      "INSERT INTO templates SELECT 'web', 'https://example.org/web', 'web', 'v1', 'd', 'abc', "
+      "hash, "
+      "1, 2, 3 FROM bundles LIMIT 1");
   const std::string file = read_file(installation_.state_dir() / "provisioner.db");
 
   const auto tried = copy({"--dry-run"});
@@ -160,6 +164,9 @@ TEST_F(Migrate, TheClusterGoesOnWhereTheOneInstanceWas) {
   EXPECT_EQ(in_database("SELECT value FROM cluster_settings WHERE key = 'timezone'"),
             "Europe/Zurich");
 
+  EXPECT_EQ(in_database("SELECT t.name || t.version FROM templates t JOIN bundles b ON b.hash = "
+                        "t.content_hash"),
+            "web3");
   EXPECT_EQ(in_database("SELECT id FROM state_locks WHERE workspace = 'site'"), "by-hand");
   EXPECT_EQ(installation_.command({"state", "unlock", "site", "--yes"}).code, 0);
   EXPECT_EQ(in_database("SELECT count(*) FROM state_locks"), "0");

@@ -132,6 +132,7 @@ TEST_F(DebianPackage, BringsAUnitThatSystemdUnderstands) {
             "640 root:provisioner\n")
       << "it may hold secrets";
   EXPECT_EQ(copy_->run("workspacectl --help").code, 0);
+  EXPECT_EQ(copy_->run("templatectl --help").code, 0);
   EXPECT_EQ(copy_->run("bash -n /usr/share/bash-completion/completions/provisioner").code, 0);
 }
 

@@ -50,6 +50,7 @@ class ApiTest : public ::testing::Test {
 
   ApiTest() {
     store_ = must(open_sqlite_store(loop_.get_executor(), directory_ / "provisioner.db"));
+    templates_.emplace(*store_, clock_, Logger(log_, clock_, "templates"), fetcher_);
     api_.emplace(Api::Parts{
         .store = *store_,
         .clock = clock_,
@@ -66,6 +67,7 @@ class ApiTest : public ::testing::Test {
           return parsed->spec;
         },
         .default_zone = must(Zone::find("UTC")),
+        .templates = *templates_,
         .leader = [this] { return leader_; },
         .election = "single",
         .election_problem = [] { return ""; },
@@ -103,6 +105,7 @@ class ApiTest : public ::testing::Test {
     return must(await(store_->publish(
         {.workspace = WorkspaceName(name),
          .definition = {parsed.normalised_json, BundleHash("bundle-1"), parsed.inputs_hash},
+         .template_name = parsed.spec.template_name.value_or(""),
          .changed_by = "instance host-1",
          .first_cursor = clock_.now() - 24h,
          .schedule_hash = parsed.schedule_hash},
@@ -232,6 +235,10 @@ class ApiTest : public ::testing::Test {
   std::map<std::string, std::string> problems_;
   std::shared_ptr<KeptLog> log_ = std::make_shared<KeptLog>();
   std::unique_ptr<Store> store_;
+  const Environment environment_ = process_environment();
+  Fetcher fetcher_{
+      clock_, Logger(log_, clock_, "templates"), environment_, {.scratch = directory_ / "fetches"}};
+  std::optional<TemplateRegistry> templates_;
   std::optional<Api> api_;
   std::optional<http::Server> server_;
   std::unique_ptr<http::Client> client_ =

@@ -84,7 +84,7 @@ TEST_F(LoaderTest, AModuleBeyondTheContentIsAnErrorWithFileAndLine) {
   EXPECT_EQ(
       error(),
       "workspaces/shop: sub/main.tf:2: the module source ../../../modules/vpc is not part of the "
-      "workspace's content: put it into the folder, or name it in include");
+      "content: put it into the folder, or name it in a workspace's include");
 }
 
 TEST_F(LoaderTest, WhatTheScannerCannotReadIsAnError) {
@@ -100,7 +100,7 @@ TEST_F(LoaderTest, NothingToDeployIsAnError) {
       "workspaces/shop: there is nothing to deploy: no tofu files (*.tf, *.tf.json, *.tofu), no "
       "template and no custom commands");
   write("config.json", R"({"template": "web"})");
-  EXPECT_THAT(error(), StartsWith("workspaces/shop: template \"web\" cannot be used"));
+  EXPECT_THAT(load()->warnings, ElementsAre(HasSubstr("template: the files of web are in the")));
   write("config.json", R"({"custom_deploy": {"apply_command": "make"}})");
   EXPECT_THAT(error(), HasSubstr("custom_destroy.destroy_command are needed"));
   write("config.json", R"({"custom_deploy": {"apply_command": "make"},
