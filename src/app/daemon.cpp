@@ -406,6 +406,7 @@ Status Daemon::listen_for_metrics() {
   metrics_.ask([this] { return waiting_for_.empty() && not_ready().empty(); },
                [this] { return election_problem_; }, [this] { return health_.checks(); });
   metrics_.ask_breakers([this] { return breakers(); });
+  metrics_.ask_fetches([this] { return fetcher_ ? fetcher_->counts() : FetchCounts(); });
   if (!settings_.metrics.listen) return {};
   const auto& [host, wanted_port] = *settings_.metrics.listen;
   metrics_server_ = std::make_unique<http::Server>(

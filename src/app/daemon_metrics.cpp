@@ -112,6 +112,18 @@ void DaemonMetrics::ask(std::function<bool()> ready, std::function<std::string()
           [](const server::HealthCheck& check) { return seconds_of(check.took); });
 }
 
+void DaemonMetrics::ask_fetches(std::function<FetchCounts()> counts) {
+  metrics_.at_scrape(metric::kTemplateFetches, [counts = std::move(counts)] {
+    const FetchCounts now = counts();
+    const auto sample = [](const char* result, std::int64_t count) {
+      return MetricSample{.labels = {result}, .value = static_cast<double>(count)};
+    };
+    return std::vector<MetricSample>{sample("succeeded", now.succeeded),
+                                     sample("refused", now.refused),
+                                     sample("unreachable", now.unreachable)};
+  });
+}
+
 void DaemonMetrics::ask_breakers(std::function<std::vector<BreakerReport>()> breakers) {
   metrics_.at_scrape(metric::kBreakerState, [breakers = std::move(breakers)] {
     // Hosts are as many as people name in their code: the worst of them stands for all.

@@ -22,6 +22,7 @@
 #include "store/postgres/postgres_store.hpp"
 #include "store/store.hpp"
 #include "telemetry/metrics.hpp"
+#include "templates/fetcher.hpp"
 
 namespace provisioner {
 
@@ -34,6 +35,7 @@ class DaemonMetrics {
   // Beside what is told below: true while this instance serves, "" while the election answers.
   void ask(std::function<bool()> ready, std::function<std::string()> election_problem,
            std::function<std::vector<server::HealthCheck>()> health);
+  void ask_fetches(std::function<FetchCounts()> counts);
   void ask_breakers(std::function<std::vector<BreakerReport>()> breakers);
   void ask_pool(std::shared_ptr<const PostgresCounters> counters);
 

@@ -29,6 +29,7 @@ std::span<const MetricInfo> metric_catalogue() {
       kHealthSeconds,
       kElectionUp,
       kBreakerState,
+      kTemplateFetches,
       kStoreUp,
       kStoreRoundTrips,
       kStoreRepeated,
@@ -76,8 +77,8 @@ std::string metrics_table_markdown() {
   }
   text += R"(
 `provisioner_store_round_trips_total` and the others of the pool are there with PostgreSQL only; a histogram or a gauge
-that this instance cannot know yet is left out. The breakers of all hosts that tofu talks to are one `dependency`, "tofu":
-the worst of them. The `instance` of `provisioner_leader` is the daemon's `instance_id`; Prometheus calls it
+that this instance cannot know yet is left out. The breakers of all hosts that tofu talks to are one `dependency`, "tofu",
+those of the sources of templates another, "templates": the worst of them. The `instance` of `provisioner_leader` is the daemon's `instance_id`; Prometheus calls it
 `exported_instance` unless `honor_labels` is on.
 )";
   return text;

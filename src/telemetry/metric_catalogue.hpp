@@ -104,6 +104,14 @@ inline constexpr MetricInfo kBreakerState{
     "Circuit breakers by what they protect: 0 closed, 1 half open, 2 open",
     {"dependency"}};
 
+// --- templates -----------------------------------------------------------------------------------
+inline constexpr MetricInfo kTemplateFetches{
+    "provisioner_template_fetches_total",
+    MetricKind::kCounter,
+    "Fetches of templates from their Git sources by this instance: succeeded, refused (by us or by "
+    "the source) or unreachable",
+    {"result"}};
+
 // --- the store -----------------------------------------------------------------------------------
 inline constexpr MetricInfo kStoreUp{
     "provisioner_store_up", MetricKind::kGauge,
