@@ -65,6 +65,12 @@ Task<Status> Membership::enter() {
   auto entered = co_await parts_.store.enter_instance(now());
   if (!entered) co_return fail("entering this instance in the store", entered.error());
   draining_ = entered->draining;
+  const auto all = co_await parts_.store.instances();
+  if (!all) co_return fail("reading the instances", all.error());
+  was_first_ = std::ranges::none_of(*all, [&](const Instance& other) {
+    return other.id != me_.id && !other.stopped &&
+           other.last_seen + 3 * kBeatEvery > entered->last_seen;
+  });
   co_return Status();
 }
 

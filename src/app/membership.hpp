@@ -39,6 +39,9 @@ class Membership {
   // Says good-bye, so that nobody waits for this instance.
   Task<> leave();
 
+  // Whether no other instance was alive when this one entered.
+  bool was_first() const { return was_first_; }
+
   bool draining() const { return draining_; }
   // False while this host's clock and the store's differ by more than kClockTolerance: it may not
   // plan then.
@@ -58,6 +61,7 @@ class Membership {
   Instance me_;
   Signal look_;
   Store::Subscription subscription_;
+  bool was_first_ = false;
   bool draining_ = false;
   bool clock_agrees_ = true;
   std::string id_lost_;

@@ -163,8 +163,9 @@ class Planner {
     TimelinePoint point = **last;
     const auto miss_until = [&](Instant until, const std::string& why) -> Status {
       if (until <= from) return {};
+      const std::size_t before = plan_.commit.occurrences.size();
       auto missed = ledger.append(from, until, Outcome::kMissed, why, plan_.commit.occurrences);
-      from = until;
+      if (plan_.commit.occurrences.size() > before) from = until;
       return missed;
     };
     const Instant old = std::min(point.at, now() - kPunctual - kTick);

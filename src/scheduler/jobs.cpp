@@ -8,6 +8,14 @@
 #include "scheduler/loop.hpp"
 
 namespace provisioner {
+namespace {
+
+bool wants_templates(const WorkspaceSpec& spec) {
+  return std::ranges::any_of(spec.jobs,
+                             [](const JobSpec& job) { return job.type == JobType::kTemplate; });
+}
+
+}  // namespace
 
 void Scheduler::note_jobs(const WorkspaceName& name, const ParsedSpec& parsed,
                           std::span<const Job> rows) {
@@ -38,7 +46,12 @@ Task<Status> Scheduler::follow_jobs(const Reading& reading, LeaderFence fence) {
   if (!entry_of(name).has_jobs) co_return Status();
   const Instant now = clock_.now();
   const Situation own = reading.situation(now);
-  const std::map<std::string, BundleHash> templates;
+  std::map<std::string, BundleHash> templates;
+  if (wants_templates(own.spec)) {
+    const auto known = co_await store_.templates();
+    if (!known) co_return fail("reading the templates", known.error());
+    for (const Template& t : *known) templates.emplace(t.name.value, t.bundle);
+  }
   auto decided = plan_jobs({.own = own,
                             .view = reading.jobs,
                             .timelines = reading.parsed->job_timelines,

@@ -399,8 +399,8 @@ class Store {
   // Leader only, one transaction; otherwise as commit_plan(). kConflict where something is queued
   // in the slot of a run that is not concurrent.
   virtual Task<Status> commit_jobs(LeaderFence fence, JobsCommit jobs, Instant now) = 0;
-  // A daemon has started while none was alive: an event for every workspace with a job that waits
-  // for it.
+  // A daemon has started while none was alive: an event for every workspace whose configuration
+  // speaks of it.
   virtual Task<Status> note_reboot(Instant now) = 0;
 
   // Runs. Per slot one active and one queued, beside those of jobs that are concurrent. A plan run

@@ -32,7 +32,8 @@ void save_job(Transaction& tx, const Job& j, Instant now) {
       "position, events, schedule_hash, status, cursor, next_run, last_run, last_success, "
       "last_failure, last_error, last_exit_code, run_count, success_count, failure_count, "
       "deployed_config, deployed_bundle, deployed_inputs_hash, created_at, updated_at) VALUES "
-      "($1, (SELECT id FROM workspace_states WHERE name = $2::varchar), $2::varchar, $3, $4, $5, $6, $7, $8, $9, "
+      "($1, (SELECT id FROM workspace_states WHERE name = $2::varchar), $2::varchar, $3, $4, $5, "
+      "$6, $7, $8, $9, "
       "$10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $24) ON "
       "CONFLICT (workspace, name) DO UPDATE SET type = $4, present = $5, enabled = $6, position "
       "= $7, events = $8, schedule_hash = $9, status = $10, cursor = $11, next_run = $12, "
@@ -170,9 +171,9 @@ Task<Status> commit_jobs(Transaction& tx, const LeaderFence& fence, const JobsCo
 
 Task<Status> note_reboot(Transaction& tx, Instant now) {
   for (Row row : co_await tx.sent(
-           "INSERT INTO job_events (workspace, event, at, bundle) SELECT DISTINCT workspace, "
-           "'@reboot', $1::timestamptz, '' FROM job_states WHERE present AND '@reboot' = "
-           "ANY(string_to_array(events, ' ')) RETURNING workspace",
+           "INSERT INTO job_events (workspace, event, at, bundle) SELECT name, '@reboot', "
+           "$1::timestamptz, '' FROM workspace_states WHERE strpos(config::text, '@reboot') > 0 "
+           "RETURNING workspace",
            now)) {
     tx.announce(Change::Topic::kWorkspace, row.text());
   }
@@ -191,10 +192,11 @@ Task<> follow_run(Transaction& tx, const Run& run, Instant now) {
 void note_event(Transaction& tx, const Run& ended, const Workspace& after, Instant now) {
   const auto event = event_of(ended, after);
   if (!event) return;
+  // By the configuration: the rows of its jobs may be younger. One too many is of no harm.
   tx.send(
-      "INSERT INTO job_events (workspace, event, at, bundle) SELECT $1::varchar, $2::text, $3::timestamptz, $4::text WHERE EXISTS "
-      "(SELECT 1 FROM job_states WHERE workspace = $1::varchar AND present AND $2::text = "
-      "ANY(string_to_array(events, ' ')))",
+      "INSERT INTO job_events (workspace, event, at, bundle) SELECT name, $2::text, "
+      "$3::timestamptz, $4::text FROM workspace_states WHERE name = $1 AND strpos(config::text, "
+      "$2::text) > 0",
       ended.workspace, to_string(*event), now, ended.definition.bundle);
 }
 

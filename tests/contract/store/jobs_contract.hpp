@@ -46,7 +46,12 @@ class JobsContract : public StoreContract {
 
   // A shop, a leader, and jobs that the store knows.
   void given_jobs(std::vector<JobDefinition> jobs) {
-    given_workspace();
+    Publication p = publication(kShop);
+    std::string waited_for;
+    for (const JobDefinition& job : jobs) waited_for += to_string(job.events) + " ";
+    p.definition.config = "{\"jobs\":\"" + waited_for + "\"}";
+    must(await(store().put_bundle(p.definition.bundle, "content")));
+    must(await(store().publish(p, now_)));
     leader_ = given_leader();
     JobsCommit c = commit();
     c.definitions = std::move(jobs);
