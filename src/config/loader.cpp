@@ -79,9 +79,14 @@ Status check(const WorkspaceFolder& folder, const Bundle& bundle, const ContentS
   }
   auto content = folder.included;
   content.push_back(folder.path);
-  for (const auto& [values, field] : {std::pair{&folder.parsed.spec.variables, "variables"},
-                                      {&folder.parsed.spec.environment, "environment"}}) {
-    if (auto good = check_secret_files(*values, field, content); !good) {
+  const auto& spec = folder.parsed.spec;
+  std::vector<std::pair<const ConfigValues*, std::string>> values = {
+      {&spec.variables, "variables"}, {&spec.environment, "environment"}};
+  for (std::size_t i = 0; i < spec.jobs.size(); ++i) {
+    values.emplace_back(&spec.jobs[i].environment, fmt::format("jobs[{}].environment", i));
+  }
+  for (const auto& [each, field] : values) {
+    if (auto good = check_secret_files(*each, field, content); !good) {
       return fail(folder.shown + "/config.json", good.error());
     }
   }
