@@ -34,7 +34,10 @@ const InstanceId kEmbeddedReporter("embedded");
 constexpr Duration kExpiryNotice = std::chrono::hours(24 * 14);
 
 Result<WorkspaceSpec> read_spec(const WorkspaceName& name, std::string_view config) {
-  auto parsed = parse_workspace(name, config, fmt::format("workspaces/{}/config.json", name.value));
+  auto parsed = parse_workspace(name, config,
+                                is_standalone(name)
+                                    ? fmt::format("jobs/{}.json", standalone_job_of(name).value)
+                                    : fmt::format("workspaces/{}/config.json", name.value));
   if (!parsed) return std::unexpected(parsed.error());
   return std::move(parsed->spec);
 }
@@ -299,17 +302,20 @@ void Daemon::build() {
                                     .lease = settings_.runs.lease,
                                     .stop_allowance = settings_.runs.stop_allowance,
                                     .on_interrupt = settings_.runs.on_interrupt});
-  publisher_ = std::make_unique<FolderPublisher>(
-      loop, clock_, offload_, *store_, log_.named("config"), tofu_content_scan(),
-      FolderPublisherOptions{.workspaces_dir = settings_.workspaces_dir,
-                             .settle = settings_.change_settle,
-                             .reporter = postgres_ ? settings_.instance_id : kEmbeddedReporter,
-                             .first_cursor = [this](const WorkspaceSpec& spec, Instant now) {
-                               const auto zone = spec.timezone ? Zone::find(*spec.timezone)
-                                                               : Result<Zone>(*zone_);
-                               const Timeline timeline(spec.rules, zone.value_or(*zone_), spec.dst);
-                               return first_cursor(timeline, settings_.scheduler.first_seen, now);
-                             }});
+  const FolderPublisherOptions publishing{
+      .settle = settings_.change_settle,
+      .reporter = postgres_ ? settings_.instance_id : kEmbeddedReporter,
+      .first_cursor = [this](const WorkspaceSpec& spec, Instant now) {
+        const auto zone = spec.timezone ? Zone::find(*spec.timezone) : Result<Zone>(*zone_);
+        const Timeline timeline(spec.rules, zone.value_or(*zone_), spec.dst);
+        return first_cursor(timeline, settings_.scheduler.first_seen, now);
+      }};
+  workspaces_ = std::make_unique<FolderPublisher>(
+      loop, clock_, offload_, *store_, log_.named("config"),
+      workspace_folders(settings_.workspaces_dir, tofu_content_scan()), publishing);
+  standalone_jobs_ =
+      std::make_unique<FolderPublisher>(loop, clock_, offload_, *store_, log_.named("config"),
+                                        standalone_jobs(settings_.jobs_dir()), publishing);
   fetcher_ = std::make_unique<Fetcher>(
       clock_, log_.named("templates"), environment_,
       FetcherSettings{.scratch = settings_.state_dir / "fetches",
@@ -357,8 +363,8 @@ void Daemon::build_api() {
             return server::Readiness{.ready = reason.empty(), .reason = reason};
           },
       .health = [this] { return checks(); },
-      .config_problems = [this] { return publisher_->problems(); },
-      .reload = [this] { return publisher_->publish_all(); },
+      .config_problems = [this] { return config_problems(); },
+      .reload = [this] { return read_configuration_again(); },
       .runner_api =
           [this](http::Request request) { return runner_api_->handle(std::move(request)); }});
 }
@@ -551,32 +557,50 @@ Task<> Daemon::begin() {
   deciding_.start("scheduler", scheduler_->run());
   background_.start("dispatcher", dispatcher_->run());
   if (recent_ends_) background_.start("memory of ends", recent_ends_->run());
-  background_.start("folder publisher", publish_folders());
-  notify_systemd("READY=1\nSTATUS=serving");
-}
-
-Task<> Daemon::publish_folders() {
-  auto watcher = FolderWatcher::open(loop_.get_executor(), clock_, settings_.workspaces_dir);
-  if (!watcher) {
-    log_.error(fmt::format("changes of folders are noticed every ten minutes only: {}",
-                           watcher.error().message));
-  }
-  if (auto published = co_await publisher_->publish_all(); !published) {
-    log_.error(published.error().message);
-  }
-  const auto rescan = [](Signal& wanted, FolderPublisher& publisher, Logger log) -> Task<> {
+  background_.start("folder publisher", publish_folders(*workspaces_, settings_.workspaces_dir));
+  background_.start("publisher of standalone jobs",
+                    publish_folders(*standalone_jobs_, settings_.jobs_dir()));
+  const auto rescan = [](Signal& wanted, Daemon& daemon) -> Task<> {
     while (true) {
       co_await wanted.wait();
       if ((co_await boost::asio::this_coro::cancellation_state).cancelled() !=
           boost::asio::cancellation_type::none) {
         co_return;
       }
-      log.info("reading all workspaces again");
-      if (auto done = co_await publisher.publish_all(); !done) log.error(done.error().message);
+      daemon.log_.info("reading all workspaces and jobs again");
+      if (auto done = co_await daemon.read_configuration_again(); !done) {
+        daemon.log_.error(done.error().message);
+      }
     }
   };
-  background_.start("rescan", rescan(rescan_, *publisher_, log_));
-  if (watcher) co_await publisher_->run(std::move(*watcher));
+  background_.start("rescan", rescan(rescan_, *this));
+  notify_systemd("READY=1\nSTATUS=serving");
+}
+
+Task<> Daemon::publish_folders(FolderPublisher& publisher, std::filesystem::path directory) {
+  auto watcher = FolderWatcher::open(loop_.get_executor(), clock_, directory);
+  if (!watcher) {
+    log_.error(fmt::format("changes in {} are noticed every ten minutes only: {}",
+                           directory.string(), watcher.error().message));
+  }
+  if (auto published = co_await publisher.publish_all(); !published) {
+    log_.error(published.error().message);
+  }
+  if (watcher) co_await publisher.run(std::move(*watcher));
+}
+
+Task<Status> Daemon::read_configuration_again() {
+  const Status workspaces = co_await workspaces_->publish_all();
+  const Status jobs = co_await standalone_jobs_->publish_all();
+  co_return workspaces ? jobs : workspaces;
+}
+
+std::map<std::string, std::string> Daemon::config_problems() const {
+  auto problems = workspaces_->problems();
+  for (const auto& [file, sentence] : standalone_jobs_->problems()) {
+    problems.emplace("jobs/" + file, sentence);
+  }
+  return problems;
 }
 
 }  // namespace provisioner

@@ -92,7 +92,10 @@ class Daemon {
   Task<> until_no_run_is_active();
   void heed_membership();
   Task<http::Response> answer(http::Request request);
-  Task<> publish_folders();
+  Task<> publish_folders(FolderPublisher& publisher, std::filesystem::path directory);
+  Task<Status> read_configuration_again();
+  // By workspace, and "jobs/backup.json" of a standalone job's file.
+  std::map<std::string, std::string> config_problems() const;
   void watch_health();
   Task<Status> ask_election();
   Task<Status> look_at_disk();
@@ -143,7 +146,8 @@ class Daemon {
   std::unique_ptr<execution::RunnerApi> runner_api_;
   std::unique_ptr<execution::SystemLauncher> launcher_;
   std::unique_ptr<execution::Dispatcher> dispatcher_;
-  std::unique_ptr<FolderPublisher> publisher_;
+  std::unique_ptr<FolderPublisher> workspaces_;
+  std::unique_ptr<FolderPublisher> standalone_jobs_;
   std::unique_ptr<Fetcher> fetcher_;
   std::unique_ptr<TemplateRegistry> templates_;
   std::unique_ptr<server::Api> api_;

@@ -8,8 +8,8 @@
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_awaitable.hpp>
 
-#include "config/folders.hpp"
 #include "config/workspace_file.hpp"
+#include "model/job.hpp"
 #include "runtime/first_of.hpp"
 
 namespace provisioner {
@@ -23,15 +23,37 @@ constexpr Duration kFullScanEvery = std::chrono::minutes(10);
 
 }  // namespace
 
+FolderSource workspace_folders(std::filesystem::path workspaces_dir, ContentScan scan) {
+  const auto name_of = [](const WorkspaceName& name) { return name.value; };
+  return {
+      .noun = "workspace",
+      .entry_noun = "folder",
+      .if_vanished =
+          "and keeps its last content and its destroy schedule; 'workspace remove' "
+          "forgets it",
+      .scan = [workspaces_dir] { return scan_workspaces(workspaces_dir); },
+      .read = [workspaces_dir](
+                  const WorkspaceName& name) { return read_workspace_folder(workspaces_dir, name); },
+      .read = [jobs_dir](const WorkspaceName& home) {
+        return read_standalone_job(jobs_dir, standalone_job_of(home));
+      },
+      .load = [](WorkspaceFolder file, const TemplateContent*) -> Result<LoadedWorkspace> {
+        return load_standalone_job(std::move(file));
+      },
+      .owns = is_standalone,
+      .shown = [](const WorkspaceName& home) { return standalone_job_of(home).value; },
+      .entry = [](const WorkspaceName& home) { return standalone_job_of(home).value + ".json"; }};
+}
+
 FolderPublisher::FolderPublisher(boost::asio::any_io_executor loop, Clock& clock, Offload& offload,
-                                 Store& store, Logger log, ContentScan scan,
+                                 Store& store, Logger log, FolderSource source,
                                  FolderPublisherOptions options)
     : loop_(std::move(loop)),
       clock_(clock),
       offload_(offload),
       store_(store),
       log_(std::move(log)),
-      scan_(std::move(scan)),
+      source_(std::move(source)),
       options_(std::move(options)),
       settling_(options_.settle),
       look_(loop_),
@@ -42,16 +64,14 @@ FolderPublisher::FolderPublisher(boost::asio::any_io_executor loop, Clock& clock
       })) {}
 
 Task<Status> FolderPublisher::publish_all() {
-  auto scan =
-      co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
-  if (!scan) co_return std::unexpected(scan.error());
   auto reports = co_await store_.reports();
   if (!reports) co_return fail("reading from the store what was published", reports.error());
   auto rows = co_await store_.workspaces();
   if (!rows) co_return fail("reading from the store what was published", rows.error());
   reported_.clear();
   for (const auto& report : *reports) {
-    if (report.instance == options_.reporter && !report.content.empty()) {
+    if (report.instance == options_.reporter && source_.owns(report.workspace) &&
+        !report.content.empty()) {
       reported_[report.workspace].content = report.content;
     }
   }
@@ -59,13 +79,20 @@ Task<Status> FolderPublisher::publish_all() {
     const auto said = reported_.find(row.name);
     if (said != reported_.end()) said->second.template_bundle = row.template_bundle;
   }
+  auto scan = co_await offload_.run(source_.scan);
+  if (!scan) {
+    const bool is_fine =
+        scan.error().kind == ErrorKind::kNotFound && source_.may_be_absent && reported_.empty();
+    if (is_fine) co_return Status();
+    co_return std::unexpected(scan.error());
+  }
 
   std::set<std::string> present;
   for (const auto& problem : scan->problems) {
     present.insert(problem.folder);
     report_problem(problem.folder, problem.message);
   }
-  for (const auto& name : scan->workspaces) present.insert(name.value);
+  for (const auto& name : scan->workspaces) present.insert(source_.entry(name));
   co_await publish_some(scan->workspaces);
   co_return co_await detach_missing(present);
 }
@@ -88,11 +115,12 @@ Task<> FolderPublisher::publish_some(const std::vector<WorkspaceName>& names) {
 }
 
 Task<> FolderPublisher::publish_and_tell(WorkspaceName name) {
-  const std::string folder = name.value;
+  const std::string folder = source_.entry(name);
+  const std::string shown = source_.shown(name);
   const auto done = co_await publish_folder(std::move(name));
   if (done) {
     if (problems_.erase(folder) > 0) {
-      log_.info("workspace is valid again", {{"workspace", folder}});
+      log_.info(source_.noun + " is valid again", {{source_.noun, shown}});
     }
   } else if (done.error().kind == ErrorKind::kUnavailable ||
              done.error().kind == ErrorKind::kVersionConflict) {
@@ -103,20 +131,21 @@ Task<> FolderPublisher::publish_and_tell(WorkspaceName name) {
 }
 
 Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
-  auto folder = co_await offload_.run(
-      [dir = options_.workspaces_dir, name] { return read_workspace_folder(dir, name); });
-  if (!folder) co_return std::unexpected(folder.error());
-  templates_[name.value] = folder->parsed.spec.template_name.value_or("");
-  auto base = co_await content_of_template(*folder);
+  auto read = co_await offload_.run([read = source_.read, name] { return read(name); });
+  if (!read) co_return std::unexpected(read.error());
+  templates_[source_.entry(name)] = read->parsed.spec.template_name.value_or("");
+  auto base = co_await content_of_template(*read);
   if (!base) co_return std::unexpected(base.error());
   auto loaded = co_await offload_.run(
-      [folder = *std::move(folder), scan = scan_, base = *std::move(base)]() mutable {
-        return load_workspace(std::move(folder), scan, base ? &*base : nullptr);
+      [read = *std::move(read), load = source_.load, base = *std::move(base)]() mutable {
+        return load(std::move(read), base ? &*base : nullptr);
       });
   if (!loaded) co_return std::unexpected(loaded.error());
-  included_[name.value] = loaded->included;
+  const std::string folder = source_.entry(name);
+  const std::string shown = source_.shown(name);
+  included_[folder] = loaded->included;
   depends_on_[name] = loaded->spec.depends_on;
-  if (watcher_ != nullptr) watcher_->watch_also(name.value, loaded->included);
+  if (watcher_ != nullptr) watcher_->watch_also(folder, loaded->included);
 
   const auto known = reported_.find(name);
   Definition own = loaded->definition;
@@ -125,7 +154,7 @@ Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
   const Said said{.content = content_of(own), .template_bundle = loaded->template_bundle};
   if (known != reported_.end() && known->second == said) co_return Status();
   for (const auto& warning : loaded->warnings) {
-    log_.warning(warning, {{"workspace", name.value}});
+    log_.warning(warning, {{source_.noun, shown}});
   }
   const Instant now = clock_.now();
   Publication publication{
@@ -143,14 +172,14 @@ Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
   };
   if (auto put = co_await store_.put_bundle(loaded->definition.bundle, std::move(loaded->bundle));
       !put) {
-    co_return fail(fmt::format("storing the content of workspace {}", name.value), put.error());
+    co_return fail(fmt::format("storing the content of {} {}", source_.noun, shown), put.error());
   }
   auto row = co_await store_.publish(std::move(publication), now);
-  if (!row) co_return fail(fmt::format("publishing workspace {}", name.value), row.error());
+  if (!row) co_return fail(fmt::format("publishing {} {}", source_.noun, shown), row.error());
   const bool is_new = known == reported_.end();
   reported_[name] = said;
-  log_.info(is_new ? "workspace loaded" : "workspace changed",
-            {{"workspace", name.value}, {"bundle", row->current.bundle.value.substr(0, 12)}});
+  log_.info(source_.noun + (is_new ? " loaded" : " changed"),
+            {{source_.noun, shown}, {"bundle", row->current.bundle.value.substr(0, 12)}});
   co_return Status();
 }
 
@@ -190,21 +219,20 @@ void FolderPublisher::follow_templates() {
 Task<Status> FolderPublisher::detach_missing(const std::set<std::string>& present) {
   std::vector<WorkspaceName> missing;
   for (const auto& [name, content] : reported_) {
-    if (!present.contains(name.value)) missing.push_back(name);
+    if (!present.contains(source_.entry(name))) missing.push_back(name);
   }
   for (const auto& name : missing) {
     if (auto done = co_await store_.detach(name, options_.reporter,
                                            "instance " + options_.reporter.value, clock_.now());
         !done) {
-      co_return fail(fmt::format("detaching workspace {}", name.value), done.error());
+      co_return fail(fmt::format("detaching {} {}", source_.noun, source_.shown(name)),
+                     done.error());
     }
     reported_.erase(name);
     depends_on_.erase(name);
-    log_.warning(
-        fmt::format("the folder of workspace {} has vanished: it is detached, keeps its last "
-                    "content and its destroy schedule; 'workspace remove' forgets it",
-                    name.value),
-        {{"workspace", name.value}});
+    log_.warning(fmt::format("the {} of {} {} has vanished: it is detached {}", source_.entry_noun,
+                             source_.noun, source_.shown(name), source_.if_vanished),
+                 {{source_.noun, source_.shown(name)}});
   }
   std::erase_if(problems_, [&](const auto& problem) { return !present.contains(problem.first); });
   std::erase_if(templates_, [&](const auto& named) { return !present.contains(named.first); });
@@ -239,12 +267,11 @@ void FolderPublisher::report_problem(const std::string& folder, const std::strin
   auto& known = problems_[folder];
   if (known == message) return;
   known = message;
-  log_.error(message, {{"workspace", folder}});
+  log_.error(message, {{source_.noun, folder}});
 }
 
 Task<> FolderPublisher::take(const std::set<std::string>& folders) {
-  auto scan =
-      co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
+  auto scan = co_await offload_.run(source_.scan);
   if (!scan) {
     report_problem("", scan.error().message);
     co_return;
@@ -252,8 +279,9 @@ Task<> FolderPublisher::take(const std::set<std::string>& folders) {
   std::set<std::string> present;
   std::vector<WorkspaceName> changed;
   for (const auto& name : scan->workspaces) {
-    present.insert(name.value);
-    if (folders.contains(name.value)) changed.push_back(name);
+    const std::string folder = source_.entry(name);
+    present.insert(folder);
+    if (folders.contains(folder)) changed.push_back(name);
   }
   for (const auto& problem : scan->problems) {
     present.insert(problem.folder);
@@ -264,7 +292,7 @@ Task<> FolderPublisher::take(const std::set<std::string>& folders) {
   // a deployment tool is replacing right now.
   std::set<std::string> kept = present;
   for (const auto& [name, content] : reported_) {
-    if (!folders.contains(name.value)) kept.insert(name.value);
+    if (!folders.contains(source_.entry(name))) kept.insert(source_.entry(name));
   }
   if (auto done = co_await detach_missing(kept); !done) {
     log_.error(done.error().message);
@@ -292,11 +320,10 @@ Task<> FolderPublisher::run(std::unique_ptr<FolderWatcher> watcher) {
     const BootInstant now = clock_.boot_now();
     for (const auto& folder : changes.folders) settling_.touch(folder, now);
     if (changes.everything || now >= next_scan) {
-      for (const auto& [name, content] : reported_) settling_.touch(name.value, now);
-      auto scan =
-          co_await offload_.run([dir = options_.workspaces_dir] { return scan_workspaces(dir); });
+      for (const auto& [name, content] : reported_) settling_.touch(source_.entry(name), now);
+      const auto scan = co_await offload_.run(source_.scan);
       if (scan) {
-        for (const auto& name : scan->workspaces) settling_.touch(name.value, now);
+        for (const auto& name : scan->workspaces) settling_.touch(source_.entry(name), now);
         for (const auto& problem : scan->problems) settling_.touch(problem.folder, now);
       }
       next_scan = now + kFullScanEvery;

@@ -1,4 +1,5 @@
-// Publishes what the folders of workspaces/ say: folder -> parse -> bundle -> store.
+// Publishes what the folders of workspaces/ say, or the files of jobs/: read -> parse -> bundle ->
+// store.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -12,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "config/folders.hpp"
 #include "config/loader.hpp"
 #include "config/settling.hpp"
 #include "config/watch.hpp"
@@ -25,8 +27,23 @@
 
 namespace provisioner {
 
+// The entries of one directory that are published. `scan`, `read` and `load` block.
+struct FolderSource {
+  std::string noun;            // "workspace": in the log, and the field that names one there
+  std::string entry_noun;      // "folder"
+  std::string if_vanished;     // what a detached one still does, as a sentence's end
+  bool may_be_absent = false;  // the whole directory, where nothing was ever published from it
+  std::function<Result<FolderScan>()> scan;
+  std::function<Result<WorkspaceFolder>(const WorkspaceName&)> read;
+  std::function<Result<LoadedWorkspace>(WorkspaceFolder, const TemplateContent*)> load;
+  std::function<bool(const WorkspaceName&)> owns;  // among what was published
+  std::function<std::string(const WorkspaceName&)> shown;
+  std::function<std::string(const WorkspaceName&)> entry;  // its name on disk
+};
+FolderSource workspace_folders(std::filesystem::path workspaces_dir, ContentScan scan);
+FolderSource standalone_jobs(std::filesystem::path jobs_dir);
+
 struct FolderPublisherOptions {
-  std::filesystem::path workspaces_dir;
   Duration settle;  // a folder is read when it was quiet for so long
   // In whose name folders are reported: the instance, or one name for all that ever used an
   // embedded store.
@@ -40,17 +57,17 @@ struct FolderPublisherOptions {
 class FolderPublisher {
  public:
   FolderPublisher(boost::asio::any_io_executor loop, Clock& clock, Offload& offload, Store& store,
-                  Logger log, ContentScan scan, FolderPublisherOptions options);
+                  Logger log, FolderSource source, FolderPublisherOptions options);
 
-  // Reads every folder once, without settling. kNotFound, kDenied when workspaces/ cannot be read:
-  // then nothing is detached.
+  // Reads every folder once, without settling. kNotFound, kDenied when the directory cannot be
+  // read: then nothing is detached.
   Task<Status> publish_all();
 
   // Watches and publishes until cancelled; looks at everything every ten minutes, in case a change
   // was not noticed. Call publish_all() first.
   Task<> run(std::unique_ptr<FolderWatcher> watcher);
 
-  // What is wrong with which folder at present, as sentences.
+  // What is wrong with which entry at present, as sentences.
   const std::map<std::string, std::string>& problems() const { return problems_; }
 
  private:
@@ -70,7 +87,7 @@ class FolderPublisher {
   Offload& offload_;
   Store& store_;
   Logger log_;
-  ContentScan scan_;
+  FolderSource source_;
   FolderPublisherOptions options_;
   Settling settling_;
   FolderWatcher* watcher_ = nullptr;

@@ -297,6 +297,15 @@ Result<Bundle> build_bundle(const fs::path& folder, std::span<const std::string>
   return bundle;
 }
 
+Bundle empty_bundle() {
+  Bundle bundle;
+  // The format holds this path.
+  static_cast<void>(tar::append_header(bundle.bytes, {.path = "./", .type = tar::Type::kFolder}));
+  tar::append_end(bundle.bytes);
+  bundle.hash = BundleHash(sha256_hex(bundle.bytes));
+  return bundle;
+}
+
 Result<std::optional<std::string>> find_module(const Bundle& bundle, const ModuleSource& module) {
   if (!module.source.starts_with("./") && !module.source.starts_with("../")) return std::nullopt;
   const auto slash = module.file.rfind('/');

@@ -51,6 +51,9 @@ struct Bundle {
 Result<Bundle> build_bundle(const std::filesystem::path& folder,
                             std::span<const std::string> include);
 
+// The bundle of what has no files.
+Bundle empty_bundle();
+
 // The entries of an archive as build_bundle makes them. kCorrupt: it is not one, or a path or link
 // in it leads out.
 struct BundleListing {

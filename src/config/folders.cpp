@@ -4,6 +4,9 @@
 
 #include <algorithm>
 
+#include "config/ignore.hpp"
+#include "model/job.hpp"
+
 namespace provisioner {
 namespace {
 
@@ -65,6 +68,38 @@ Result<FolderScan> scan_workspaces(const fs::path& workspaces_dir) {
   }
   // The iterator became the end because of the error.
   if (error) return fail_errno(fmt::format("reading {}", workspaces_dir.string()), error.value());
+  std::ranges::sort(scan.workspaces);
+  std::ranges::sort(scan.problems, {}, &FolderProblem::folder);
+  return scan;
+}
+
+Result<FolderScan> scan_standalone_jobs(const fs::path& jobs_dir) {
+  std::error_code error;
+  fs::directory_iterator entries(jobs_dir, error);
+  if (error) return fail_errno(fmt::format("reading {}", jobs_dir.string()), error.value());
+  const auto label = jobs_dir.filename().string();
+  FolderScan scan;
+  for (; entries != fs::directory_iterator(); entries.increment(error)) {
+    const auto file = entries->path().filename().string();
+    std::error_code unreadable;
+    const bool is_folder = entries->is_directory(unreadable);
+    if (file.starts_with('.') || is_never_content(file, is_folder)) continue;
+    const auto problem = [&](std::string_view text) {
+      scan.problems.push_back({file, fmt::format("{}/{}: {}", label, file, text)});
+    };
+    if (is_folder) {
+      problem("is a folder, and a standalone job is a file: write it to " + label + "/" + file +
+              ".json");
+      continue;
+    }
+    if (!file.ends_with(".json")) continue;
+    if (const auto name = parse_job_name(file.substr(0, file.size() - 5))) {
+      scan.workspaces.push_back(home_of(*name));
+    } else {
+      problem(name.error().message);
+    }
+  }
+  if (error) return fail_errno(fmt::format("reading {}", jobs_dir.string()), error.value());
   std::ranges::sort(scan.workspaces);
   std::ranges::sort(scan.problems, {}, &FolderProblem::folder);
   return scan;

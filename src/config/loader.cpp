@@ -6,6 +6,7 @@
 #include "config/bundle_paths.hpp"
 #include "config/content_check.hpp"
 #include "config/files.hpp"
+#include "config/job_file.hpp"
 #include "config/overlay.hpp"
 
 namespace provisioner {
@@ -79,9 +80,14 @@ Status check(const WorkspaceFolder& folder, const Bundle& bundle, const ContentS
   }
   auto content = folder.included;
   content.push_back(folder.path);
-  for (const auto& [values, field] : {std::pair{&folder.parsed.spec.variables, "variables"},
-                                      {&folder.parsed.spec.environment, "environment"}}) {
-    if (auto good = check_secret_files(*values, field, content); !good) {
+  const auto& spec = folder.parsed.spec;
+  std::vector<std::pair<const ConfigValues*, std::string>> values = {
+      {&spec.variables, "variables"}, {&spec.environment, "environment"}};
+  for (std::size_t i = 0; i < spec.jobs.size(); ++i) {
+    values.emplace_back(&spec.jobs[i].environment, fmt::format("jobs[{}].environment", i));
+  }
+  for (const auto& [each, field] : values) {
+    if (auto good = check_secret_files(*each, field, content); !good) {
       return fail(folder.shown + "/config.json", good.error());
     }
   }
@@ -161,6 +167,34 @@ Result<LoadedWorkspace> load_workspace(const fs::path& workspaces_dir, const Wor
   auto folder = read_workspace_folder(workspaces_dir, name);
   if (!folder) return std::unexpected(folder.error());
   return load_workspace(*std::move(folder), scan, nullptr);
+}
+
+Result<WorkspaceFolder> read_standalone_job(const fs::path& jobs_dir, const JobName& job) {
+  const auto file = job.value + ".json";
+  WorkspaceFolder read{.shown = (jobs_dir.filename() / file).string()};
+  std::string text;
+  const auto path = jobs_dir / file;
+  if (const auto done = append_file(AT_FDCWD, path.c_str(), true, kMostConfigBytes, read.shown, text);
+      !done) {
+    return std::unexpected(done.error());
+  }
+  auto parsed = parse_standalone_job(job, text, read.shown);
+  if (!parsed) return std::unexpected(parsed.error());
+  read.parsed = *std::move(parsed);
+  read.own = empty_bundle();
+  return read;
+}
+
+LoadedWorkspace load_standalone_job(WorkspaceFolder read) {
+  LoadedWorkspace loaded;
+  loaded.own_bundle = read.own.hash;
+  loaded.definition = {std::move(read.parsed.normalised_json), std::move(read.own.hash),
+                       std::move(read.parsed.inputs_hash)};
+  loaded.spec = std::move(read.parsed.spec);
+  loaded.schedule_hash = std::move(read.parsed.schedule_hash);
+  loaded.bundle = std::move(read.own.bytes);
+  loaded.warnings = std::move(read.parsed.warnings);
+  return loaded;
 }
 
 }  // namespace provisioner

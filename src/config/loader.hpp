@@ -1,4 +1,4 @@
-// One workspace, from its folder to what is published.
+// One workspace, from its folder to what is published; and one standalone job, from its file.
 #pragma once
 
 #include <filesystem>
@@ -61,5 +61,10 @@ Result<LoadedWorkspace> load_workspace(WorkspaceFolder folder, const ContentScan
 // Both, where no store is at hand.
 Result<LoadedWorkspace> load_workspace(const std::filesystem::path& workspaces_dir,
                                        const WorkspaceName& name, const ContentScan& scan);
+
+// The same of the file `jobs_dir`/`job`.json: its content is empty.
+Result<WorkspaceFolder> read_standalone_job(const std::filesystem::path& jobs_dir,
+                                            const JobName& job);
+LoadedWorkspace load_standalone_job(WorkspaceFolder file);
 
 }  // namespace provisioner

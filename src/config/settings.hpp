@@ -32,6 +32,7 @@ Result<std::optional<ListenAddress>> parse_listen_address(std::string_view text)
 // Plain values. Defaults, names and meanings: setting_table().
 struct Settings {
   std::filesystem::path config_dir, state_dir, log_dir, workspaces_dir;
+  std::filesystem::path jobs_dir() const { return config_dir / "jobs"; }  // of standalone jobs
   std::optional<ListenAddress> listen;  // absent: the unix socket only
   struct {
     std::optional<ListenAddress> listen;  // absent: no page

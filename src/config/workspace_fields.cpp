@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "base/text.hpp"
 #include "config/json_document.hpp"
@@ -58,11 +57,13 @@ void check_known_fields(const json& object, std::string_view path,
   }
 }
 
-void read_flag(const json& object, std::string_view field, bool& value, FileProblems& problems) {
+void read_flag(const json& object, std::string_view path, std::string_view field, bool& value,
+               FileProblems& problems) {
   const auto* member = find(object, field);
   if (member == nullptr) return;
   if (!member->is_boolean()) {
-    problems.error(field, fmt::format("expected true or false, found {}", describe_json(*member)));
+    problems.error(dotted(path, field),
+                   fmt::format("expected true or false, found {}", describe_json(*member)));
     return;
   }
   value = member->get<bool>();
@@ -107,23 +108,24 @@ std::optional<Duration> read_duration(const json& object, std::string_view path,
   return *duration;
 }
 
-std::vector<std::string> read_texts(const json& object, std::string_view field,
-                                    FileProblems& problems) {
+std::vector<std::string> read_texts(const json& object, std::string_view path,
+                                    std::string_view field, FileProblems& problems) {
   const auto* member = find(object, field);
   if (member == nullptr) return {};
   if (!member->is_array()) {
-    problems.error(field, fmt::format("expected an array of strings (write [\"...\"]), found {}",
-                                      describe_json(*member)));
+    problems.error(dotted(path, field),
+                   fmt::format("expected an array of strings (write [\"...\"]), found {}",
+                               describe_json(*member)));
     return {};
   }
   std::vector<std::string> texts;
   for (std::size_t i = 0; i < member->size(); ++i) {
     const auto& item = (*member)[i];
     if (!item.is_string()) {
-      problems.error(fmt::format("{}[{}]", field, i),
+      problems.error(fmt::format("{}[{}]", dotted(path, field), i),
                      fmt::format("expected a string, found {}", describe_json(item)));
     } else if (holds_nul(item.get_ref<const std::string&>())) {
-      problems.error(fmt::format("{}[{}]", field, i), "holds a NUL character");
+      problems.error(fmt::format("{}[{}]", dotted(path, field), i), "holds a NUL character");
     } else {
       texts.push_back(item.get<std::string>());
     }
@@ -253,18 +255,19 @@ void check_environment_name(const std::string& name, const std::string& field,
 
 }  // namespace
 
-ConfigValues read_values(const json& object, std::string_view field, ValuesOf what,
-                         FileProblems& problems) {
+ConfigValues read_values(const json& object, std::string_view path, std::string_view field,
+                         ValuesOf what, FileProblems& problems) {
   const auto* member = find(object, field);
   if (member == nullptr) return {};
   if (!member->is_object()) {
-    problems.error(field, fmt::format("expected an object of names and values, found {}",
-                                      describe_json(*member)));
+    problems.error(
+        dotted(path, field),
+        fmt::format("expected an object of names and values, found {}", describe_json(*member)));
     return {};
   }
   ConfigValues values;
   for (const auto& [name, value] : member->items()) {
-    const auto value_field = fmt::format("{}.{}", field, name);
+    const auto value_field = fmt::format("{}.{}", dotted(path, field), name);
     if (what == ValuesOf::kVariables) {
       check_variable_name(name, value_field, problems);
     } else {
@@ -292,43 +295,31 @@ ConfigValues read_values(const json& object, std::string_view field, ValuesOf wh
   return values;
 }
 
-void check_jobs(const json& jobs, FileProblems& problems) {
-  if (jobs.is_null()) return;
-  if (!jobs.is_array()) {
-    problems.error("jobs", fmt::format("expected an array, found {}", describe_json(jobs)));
+void read_zone_and_dst(const json& document, WorkspaceSpec& spec, FileProblems& problems) {
+  spec.timezone = read_text(document, "", "timezone", problems);
+  if (spec.timezone) {
+    if (const auto zone = Zone::find(*spec.timezone); !zone) {
+      problems.error("timezone", zone.error().message);
+      spec.timezone.reset();
+    }
+  }
+  const auto dst = document.find("dst");
+  if (dst == document.end() || dst->is_null()) return;
+  if (!dst->is_object()) {
+    problems.error("dst", fmt::format("expected an object such as {{\"gap\": \"shift\", "
+                                      "\"overlap\": \"first\"}}, found {}",
+                                      describe_json(*dst)));
     return;
   }
-  static constexpr std::string_view kKnown[] = {
-      "name",        "type",    "schedule",    "script",         "command", "template",
-      "environment", "enabled", "working_dir", "timeout",        "overlap", "description",
-      "depends_on",  "tags",    "catch_up",    "catch_up_window"};
-  static constexpr std::string_view kTypes[] = {"script", "command", "template"};
-  std::set<std::string> names;
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    const auto path = fmt::format("jobs[{}]", i);
-    const auto& job = jobs[i];
-    if (!job.is_object()) {
-      problems.error(path, fmt::format("expected an object, found {}", describe_json(job)));
-      continue;
-    }
-    check_known_fields(job, path, kKnown, problems);
-    const auto name = read_text(job, path, "name", problems);
-    if (!name) {
-      if (!job.contains("name")) problems.error(path, "has no name");
-    } else if (const auto good = parse_job_name(*name); !good) {
-      problems.error(dotted(path, "name"), good.error().message);
-    } else if (!names.insert(*name).second) {
-      problems.error(dotted(path, "name"), fmt::format("another job is called {}", quote(*name)));
-    }
-    const auto type = read_choice(job, path, "type", kTypes, problems);
-    if (type && !job.contains(kTypes[*type])) {
-      problems.error(path, fmt::format("is a {0} job without a \"{0}\"", kTypes[*type]));
-    }
-    read_duration(job, path, "timeout", problems);
+  static constexpr std::string_view kGaps[] = {"shift", "skip"};
+  static constexpr std::string_view kOverlaps[] = {"first", "last", "both"};
+  static constexpr std::string_view kFields[] = {"gap", "overlap"};
+  check_known_fields(*dst, "dst", kFields, problems);
+  if (const auto gap = read_choice(*dst, "dst", "gap", kGaps, problems)) {
+    spec.dst.gap = static_cast<DstPolicy::Gap>(*gap);
   }
-  if (!jobs.empty()) {
-    problems.warning("jobs", fmt::format("{} job{} will not run: this version runs no jobs",
-                                         jobs.size(), jobs.size() == 1 ? "" : "s"));
+  if (const auto overlap = read_choice(*dst, "dst", "overlap", kOverlaps, problems)) {
+    spec.dst.overlap = static_cast<DstPolicy::Overlap>(*overlap);
   }
 }
 

@@ -34,14 +34,14 @@ void check_known_fields(const nlohmann::json& object, std::string_view path,
                         std::span<const std::string_view> known, FileProblems& problems);
 
 // An absent or null member leaves the default in place.
-void read_flag(const nlohmann::json& object, std::string_view field, bool& value,
-               FileProblems& problems);
+void read_flag(const nlohmann::json& object, std::string_view path, std::string_view field,
+               bool& value, FileProblems& problems);
 std::optional<std::string> read_text(const nlohmann::json& object, std::string_view path,
                                      std::string_view field, FileProblems& problems);
 std::optional<Duration> read_duration(const nlohmann::json& object, std::string_view path,
                                       std::string_view field, FileProblems& problems);
-std::vector<std::string> read_texts(const nlohmann::json& object, std::string_view field,
-                                    FileProblems& problems);
+std::vector<std::string> read_texts(const nlohmann::json& object, std::string_view path,
+                                    std::string_view field, FileProblems& problems);
 
 // One of `choices`, as its index.
 std::optional<std::size_t> read_choice(const nlohmann::json& object, std::string_view path,
@@ -56,10 +56,10 @@ void read_schedule(const nlohmann::json& value, const std::string& field, Action
 
 // A map of values or references to secrets.
 enum class ValuesOf { kVariables, kEnvironment };
-ConfigValues read_values(const nlohmann::json& object, std::string_view field, ValuesOf what,
-                         FileProblems& problems);
+ConfigValues read_values(const nlohmann::json& object, std::string_view path,
+                         std::string_view field, ValuesOf what, FileProblems& problems);
 
-// The shape of `jobs`.
-void check_jobs(const nlohmann::json& jobs, FileProblems& problems);
+// `timezone` and `dst`.
+void read_zone_and_dst(const nlohmann::json& object, WorkspaceSpec& spec, FileProblems& problems);
 
 }  // namespace provisioner

@@ -10,6 +10,7 @@
 
 #include "base/text.hpp"
 #include "config/fingerprint.hpp"
+#include "config/job_fields.hpp"
 #include "config/json_document.hpp"
 #include "config/workspace_fields.hpp"
 
@@ -77,34 +78,6 @@ void read_schedules(const json& document, WorkspaceSpec& spec, FileProblems& pro
                 problems);
 }
 
-void read_zone_and_dst(const json& document, WorkspaceSpec& spec, FileProblems& problems) {
-  spec.timezone = read_text(document, "", "timezone", problems);
-  if (spec.timezone) {
-    if (const auto zone = Zone::find(*spec.timezone); !zone) {
-      problems.error("timezone", zone.error().message);
-      spec.timezone.reset();
-    }
-  }
-  const auto dst = document.find("dst");
-  if (dst == document.end() || dst->is_null()) return;
-  if (!dst->is_object()) {
-    problems.error("dst", fmt::format("expected an object such as {{\"gap\": \"shift\", "
-                                      "\"overlap\": \"first\"}}, found {}",
-                                      describe_json(*dst)));
-    return;
-  }
-  static constexpr std::string_view kGaps[] = {"shift", "skip"};
-  static constexpr std::string_view kOverlaps[] = {"first", "last", "both"};
-  static constexpr std::string_view kFields[] = {"gap", "overlap"};
-  check_known_fields(*dst, "dst", kFields, problems);
-  if (const auto gap = read_choice(*dst, "dst", "gap", kGaps, problems)) {
-    spec.dst.gap = static_cast<DstPolicy::Gap>(*gap);
-  }
-  if (const auto overlap = read_choice(*dst, "dst", "overlap", kOverlaps, problems)) {
-    spec.dst.overlap = static_cast<DstPolicy::Overlap>(*overlap);
-  }
-}
-
 void read_commands(const json& document, WorkspaceSpec& spec, FileProblems& problems) {
   struct Step {
     std::string_view object, field;
@@ -135,7 +108,7 @@ void read_commands(const json& document, WorkspaceSpec& spec, FileProblems& prob
 }
 
 void read_include(const json& document, WorkspaceSpec& spec, FileProblems& problems) {
-  spec.include = read_texts(document, "include", problems);
+  spec.include = read_texts(document, "", "include", problems);
   for (std::size_t i = 0; i < spec.include.size(); ++i) {
     const auto field = fmt::format("include[{}]", i);
     const std::filesystem::path path(spec.include[i]);
@@ -156,7 +129,7 @@ void read_include(const json& document, WorkspaceSpec& spec, FileProblems& probl
 }
 
 void read_dependencies(const json& document, WorkspaceSpec& spec, FileProblems& problems) {
-  const auto names = read_texts(document, "depends_on", problems);
+  const auto names = read_texts(document, "", "depends_on", problems);
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto field = fmt::format("depends_on[{}]", i);
     auto name = parse_workspace_name(names[i]);
@@ -211,7 +184,7 @@ void read_names(const json& document, WorkspaceSpec& spec, FileProblems& problem
                                        quote(*name), spec.name.value));
   }
   spec.description = read_text(document, "", "description", problems).value_or("");
-  spec.tags = read_texts(document, "tags", problems);
+  spec.tags = read_texts(document, "", "tags", problems);
   spec.template_name = read_text(document, "", "template", problems);
   if (spec.template_name && spec.template_name->empty()) spec.template_name.reset();
   if (spec.template_name && !parse_job_name(*spec.template_name)) {
@@ -276,13 +249,16 @@ std::string schedule_hash(const WorkspaceSpec& spec) {
 
 }  // namespace
 
+Status check_config_size(std::string_view text, std::string_view file_label) {
+  if (text.size() <= kMostConfigBytes) return {};
+  return fail(ErrorKind::kInvalid,
+              fmt::format("{}: {:.1f} MB are too much for a configuration: at most 1 MB is read",
+                          file_label, static_cast<double>(text.size()) / (1024.0 * 1024.0)));
+}
+
 Result<ParsedWorkspace> parse_workspace(const WorkspaceName& name, std::string_view text,
                                         std::string_view file_label) {
-  if (text.size() > kMostConfigBytes) {
-    return fail(ErrorKind::kInvalid,
-                fmt::format("{}: {:.1f} MB are too much for a configuration: at most 1 MB is read",
-                            file_label, static_cast<double>(text.size()) / (1024.0 * 1024.0)));
-  }
+  if (auto good = check_config_size(text, file_label); !good) return std::unexpected(good.error());
   const auto document = parse_json_object(text);
   if (!document) return fail(file_label, document.error());
 
@@ -290,7 +266,7 @@ Result<ParsedWorkspace> parse_workspace(const WorkspaceName& name, std::string_v
   WorkspaceSpec spec;
   spec.name = name;
   check_known_fields(*document, "", kKnownFields, problems);
-  read_flag(*document, "enabled", spec.enabled, problems);
+  read_flag(*document, "", "enabled", spec.enabled, problems);
   read_names(*document, spec, problems);
   read_schedules(*document, spec, problems);
   read_zone_and_dst(*document, spec, problems);
@@ -303,15 +279,13 @@ Result<ParsedWorkspace> parse_workspace(const WorkspaceName& name, std::string_v
     spec.on_change = static_cast<OnChange>(*choice);
   }
   read_commands(*document, spec, problems);
-  spec.variables = read_values(*document, "variables", ValuesOf::kVariables, problems);
-  spec.environment = read_values(*document, "environment", ValuesOf::kEnvironment, problems);
+  spec.variables = read_values(*document, "", "variables", ValuesOf::kVariables, problems);
+  spec.environment = read_values(*document, "", "environment", ValuesOf::kEnvironment, problems);
   read_include(*document, spec, problems);
   read_dependencies(*document, spec, problems);
   read_times(*document, spec, problems);
   read_retry(*document, spec, problems);
-  if (const auto jobs = document->find("jobs"); jobs != document->end()) {
-    check_jobs(*jobs, problems);
-  }
+  read_jobs(*document, spec, problems);
   if (!spec.modes().empty() && spec.variables.contains("deployment_mode")) {
     problems.error("variables.deployment_mode", "is set by the mode of mode_schedules");
   }

@@ -14,6 +14,8 @@
 namespace provisioner {
 
 inline constexpr std::size_t kMostConfigBytes = 1024 * 1024;
+// kInvalid, which names the file.
+Status check_config_size(std::string_view text, std::string_view file_label);
 
 struct ParsedWorkspace {
   WorkspaceSpec spec;

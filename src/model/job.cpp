@@ -112,7 +112,11 @@ WorkspaceName home_of(const JobName& standalone) {
 }
 
 bool is_standalone(const WorkspaceName& name) {
-  return name.value.size() > kStandalone.size() && name.value.starts_with(kStandalone);
+  return name.value.size() > kStandalone.size() + 1 && name.value.starts_with(kStandalone);
+}
+
+JobName standalone_job_of(const WorkspaceName& home) {
+  return JobName(home.value.substr(kStandalone.size() + 1));
 }
 
 std::string shown_workspace(const WorkspaceName& name) {

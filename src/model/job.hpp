@@ -113,6 +113,7 @@ inline bool may_have_resources(const Job& job) { return job.deployed.has_value()
 inline constexpr std::string_view kStandalone = "_standalone_";
 WorkspaceName home_of(const JobName& standalone);  // "_standalone_.backup"
 bool is_standalone(const WorkspaceName& name);
+JobName standalone_job_of(const WorkspaceName& home);  // the inverse of home_of()
 // What WORKSPACE_ID and the API say: kStandalone, else the name itself.
 std::string shown_workspace(const WorkspaceName& name);
 

@@ -176,5 +176,57 @@ TEST_F(LoaderTest, TheScanNamesFoldersToRename) {
   EXPECT_EQ(scan_workspaces(root_ / "gone").error().kind, ErrorKind::kNotFound);
 }
 
+TEST_F(LoaderTest, SecretsOfJobsDoNotLieInTheContentEither) {
+  write("main.tf", "");
+  const auto secret = (workspaces() / "shop/key").string();
+  write("key", "x");
+  write("config.json",
+        R"({"jobs": [{"name": "a", "command": "x", "environment": {"K": {"file": ")" + secret +
+            R"("}}}]})");
+  EXPECT_THAT(error(), HasSubstr("jobs[0].environment.K: the secret file "));
+}
+
+TEST_F(LoaderTest, AStandaloneJobHasNoContent) {
+  const auto jobs = root_ / "jobs";
+  write_file(jobs / "backup.json", R"({"command": "true", "schedule": "@daily"})");
+  write_file(jobs / "report.json", R"({"command": "true", "schedule": "@daily"})");
+  auto file = read_standalone_job(jobs, JobName("backup"));
+  auto other = read_standalone_job(jobs, JobName("report"));
+  ASSERT_TRUE(file && other) << file.error().message;
+  const auto backup = load_standalone_job(*std::move(file));
+  const auto report = load_standalone_job(*std::move(other));
+  EXPECT_EQ(backup.spec.name, home_of(JobName("backup")));
+  EXPECT_EQ(backup.definition.bundle, report.definition.bundle);
+  const auto listing = list_bundle(backup.bundle);
+  ASSERT_TRUE(listing);
+  EXPECT_TRUE(listing->entries.empty());
+  fs::create_directory(root_ / "unpacked");
+  EXPECT_TRUE(unpack_bundle(backup.bundle, root_ / "unpacked"));
+  const auto gone = read_standalone_job(jobs, JobName("gone"));
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().kind, ErrorKind::kNotFound);
+}
+
+TEST_F(LoaderTest, TheFilesOfJobsAreStandaloneJobs) {
+  const auto jobs = root_ / "jobs";
+  write_file(jobs / "backup.json", "{}");
+  write_file(jobs / "a b.json", "{}");
+  write_file(jobs / "backup.json~", "");
+  write_file(jobs / ".report.json.swp", "");
+  write_file(jobs / "README.md", "");
+  write_file(jobs / "nightly/config.json", "");
+  const auto scan = scan_standalone_jobs(jobs);
+  ASSERT_TRUE(scan) << scan.error().message;
+  EXPECT_THAT(scan->workspaces, ElementsAre(home_of(JobName("backup"))));
+  ASSERT_EQ(scan->problems.size(), 2u);
+  EXPECT_EQ(scan->problems[0].message,
+            "jobs/a b.json: job name \"a b\" contains byte 0x20: rename it with letters, digits, "
+            "'.', '_' and '-' only");
+  EXPECT_EQ(scan->problems[1].message,
+            "jobs/nightly: is a folder, and a standalone job is a file: write it to "
+            "jobs/nightly.json");
+  EXPECT_EQ(scan_standalone_jobs(root_ / "missing").error().kind, ErrorKind::kNotFound);
+}
+
 }  // namespace
 }  // namespace provisioner

@@ -173,10 +173,6 @@ TEST(WorkspaceFile, EveryErrorNamesFileFieldAndReason) {
       {R"({"timeout": "8d"})", "timeout: must be at most 7d"},
       {R"({"template": "../etc"})", "template: \"../etc\" is not a template's name"},
       {R"({"jobs": {"a": 1}})", "jobs: expected an array, found an object"},
-      {R"({"jobs": [{"type": "script", "script": "x"}]})", "jobs[0]: has no name"},
-      {R"({"jobs": [{"name": "a"}, {"name": "a"}]})", "jobs[1].name: another job is called \"a\""},
-      {R"({"jobs": [{"name": "a", "type": "script"}]})",
-       "jobs[0]: is a script job without a \"script\""},
       {R"({"variables": {"a": 1, "b": {"c": 1, "c": 2}}})", "variables: b: \"c\" appears twice"},
       {R"({"enabled": true, "enabled": false})", "\"enabled\" appears twice"},
       {"[]", "expected an object ({...}), found an array"},
@@ -214,9 +210,6 @@ TEST(WorkspaceFile, UnknownFieldsAreWarningsThatNameTheNearest) {
 }
 
 TEST(WorkspaceFile, WhatWillNotHappenIsSaid) {
-  EXPECT_THAT(
-      parse(R"({"jobs": [{"name": "backup", "type": "command", "command": "x"}]})")->warnings,
-      ElementsAre(kFile + ": jobs: 1 job will not run: this version runs no jobs"));
   EXPECT_THAT(parse(R"({"destroy_schedule": ""})")->warnings,
               ElementsAre(kFile + ": destroy_schedule: is empty and counts as false (never)"));
   EXPECT_THAT(
@@ -283,7 +276,8 @@ TEST(WorkspaceFile, OnlyWhatReachesTofuChangesTheInputs) {
   for (const char* field :
        {R"("destroy_schedule": "0 9 * * *")", R"("description": "x")", R"("enabled": false)",
         R"("timezone": "UTC")", R"("ttl": "1h")", R"("timeout": "5m")", R"("tags": ["x"])",
-        R"("depends_on": ["x"])", R"("on_change": "force")"}) {
+        R"("depends_on": ["x"])", R"("on_change": "force")",
+        R"("jobs": [{"name": "a", "command": "true", "schedule": "@deployment"}])"}) {
     EXPECT_FALSE(differs(field)) << field;
   }
 }
@@ -299,8 +293,9 @@ TEST(WorkspaceFile, OnlyWhatDecidesWhenItFiresChangesTheSchedule) {
         R"("dst": {"gap": "skip"})", R"("dst": {"overlap": "last"})", R"("catch_up": "none")"}) {
     EXPECT_TRUE(differs(field)) << field;
   }
-  for (const char* field : {R"("enabled": true)", R"("dst": {})", R"("description": "x")",
-                            R"("variables": {"a": 1})", R"("ttl": "1h")"}) {
+  for (const char* field :
+       {R"("enabled": true)", R"("dst": {})", R"("description": "x")", R"("variables": {"a": 1})",
+        R"("ttl": "1h")", R"("jobs": [{"name": "a", "command": "x", "schedule": "@daily"}])"}) {
     EXPECT_FALSE(differs(field)) << field;
   }
 }
@@ -322,6 +317,7 @@ TEST(WorkspaceFile, FilesOfThePredecessorLoadUnchanged) {
   EXPECT_EQ(parsed->spec.rules.size(), 2u);
   EXPECT_EQ(parsed->spec.template_name, std::nullopt);
   EXPECT_EQ(parsed->spec.commands.deploy_plan, std::nullopt);
+  EXPECT_EQ(parsed->spec.jobs.at(0).events, (std::set{JobEvent::kDeployment}));
 }
 
 WorkspaceSpec depending(const char* name, std::vector<WorkspaceName> needs) {
