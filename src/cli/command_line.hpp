@@ -24,8 +24,8 @@ struct Programs {
   std::function<Result<std::string>(const CopyWish&)> migrate_copy;  // JSON: what was copied
 };
 
-// Runs the command that the arguments name and returns the exit code (exit_code.hpp). Invoked as
-// `workspacectl` or `templatectl` it takes the verbs of that noun directly.
+// Runs the command that the arguments name and returns the exit code (exit_code.hpp). Invoked under
+// a name of the file-based version (`workspacectl`) it takes the verbs of that noun directly.
 int run_command_line(int argc, const char* const* argv, const Programs& programs);
 
 // The version of this build: "0.1.0".

@@ -374,7 +374,8 @@ class Store {
   virtual Task<Result<std::vector<Workspace>>> workspaces() = 0;      // by name
   virtual Task<Result<Workspace>> workspace(WorkspaceName name) = 0;  // kNotFound
   // Writes what people set: enabled, held, hold_until, hold_reason, ttl_expires_at, retry_at. Who
-  // holds or disables it ends a run that waits to be tried again; so does a publication.
+  // holds or disables it ends a run that waits to be tried again; so does a publication. Who
+  // enables or releases it moves its cursor to now: what was due meanwhile does not fire.
   // kVersionConflict unless `row.version` is current; returns the row with its new version.
   virtual Task<Result<Workspace>> update_workspace(Workspace row, Instant now) = 0;
   // Forgets a workspace with its jobs, runs, ledger and states. kConflict while a run is active.
