@@ -359,6 +359,8 @@ void Daemon::build_api() {
       .health = [this] { return checks(); },
       .config_problems = [this] { return publisher_->problems(); },
       .reload = [this] { return publisher_->publish_all(); },
+      .masking =
+          [this](Workspace workspace) { return assignments_->masking(std::move(workspace)); },
       .runner_api =
           [this](http::Request request) { return runner_api_->handle(std::move(request)); }});
 }
