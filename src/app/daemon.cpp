@@ -13,6 +13,7 @@
 
 #include "app/elections.hpp"
 #include "app/process.hpp"
+#include "app/reporter.hpp"
 #include "cli/command_line.hpp"
 #include "config/workspace_file.hpp"
 #include "execution/content_scan.hpp"
@@ -29,8 +30,6 @@ namespace {
 constexpr std::size_t kOffloadThreads = 4;
 constexpr Duration kFirstRetry = std::chrono::milliseconds(200);  // of a store out of reach
 constexpr Duration kLastRetry = std::chrono::seconds(5);
-// Whatever a laptop is called today, an embedded store has one set of folders.
-const InstanceId kEmbeddedReporter("embedded");
 constexpr Duration kExpiryNotice = std::chrono::hours(24 * 14);
 
 Result<WorkspaceSpec> read_spec(const WorkspaceName& name, std::string_view config) {
@@ -46,10 +45,9 @@ std::string find_predecessor(const std::filesystem::path& state_dir) {
     std::error_code ignored;
     if (!std::filesystem::exists(state_dir / name, ignored)) continue;
     return fmt::format(
-        "{} belongs to an installation of the file-based version, and no import is "
-        "recorded: nothing is scheduled. 'provisioner migrate import' comes with a later version: "
-        "until then give this one a state directory of its own",
-        (state_dir / name).string());
+        "{} belongs to an installation of the file-based version, and no import is recorded: "
+        "nothing is scheduled. Stop this daemon and run 'provisioner migrate import --from {}'",
+        (state_dir / name).string(), state_dir.string());
   }
   return "";
 }
@@ -107,7 +105,6 @@ Result<std::unique_ptr<Daemon>> Daemon::open(Start start) {
   if (auto opened = is_embedded ? daemon->open_embedded() : daemon->open_shared(); !opened) {
     return std::unexpected(opened.error());
   }
-  daemon->refusal_ = find_predecessor(daemon->settings_.state_dir);
   return daemon;
 }
 
@@ -182,6 +179,8 @@ Task<Status> Daemon::prepare() {
     auto connected = co_await once_available("opening the store", [this] { return connect(); });
     if (!connected) co_return connected;
   }
+  auto looked = co_await once_available("looking for an import", [this] { return look_back(); });
+  if (!looked) co_return looked;
   auto settled =
       co_await once_available("settling the time zone", [this] { return settle_time_zone(); });
   if (!settled) co_return settled;
@@ -190,6 +189,15 @@ Task<Status> Daemon::prepare() {
       co_await once_available("entering the cluster", [this] { return membership_->enter(); });
   if (!entered) co_return entered;
   waiting_for_.clear();
+  co_return Status();
+}
+
+Task<Status> Daemon::look_back() {
+  refusal_ = find_predecessor(settings_.state_dir);
+  if (refusal_.empty()) co_return Status();
+  const auto source = co_await store_->imported_from();
+  if (!source) co_return std::unexpected(source.error());
+  if (!source->empty()) refusal_.clear();
   co_return Status();
 }
 
@@ -303,7 +311,7 @@ void Daemon::build() {
       loop, clock_, offload_, *store_, log_.named("config"), tofu_content_scan(),
       FolderPublisherOptions{.workspaces_dir = settings_.workspaces_dir,
                              .settle = settings_.change_settle,
-                             .reporter = postgres_ ? settings_.instance_id : kEmbeddedReporter,
+                             .reporter = reporter_of(settings_),
                              .first_cursor = [this](const WorkspaceSpec& spec, Instant now) {
                                const auto zone = spec.timezone ? Zone::find(*spec.timezone)
                                                                : Result<Zone>(*zone_);

@@ -73,6 +73,7 @@ class Daemon {
   Status open_shared();
   Task<Status> connect();
   Task<Status> prepare();
+  Task<Status> look_back();  // whether an old installation stands in the way
   Task<Status> settle_time_zone();
   Task<Status> once_available(std::string what, std::function<Task<Status>()> attempt);
   void build();

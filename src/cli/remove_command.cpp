@@ -71,7 +71,7 @@ Result<std::string> forget(ApiClient& api, const RemoveOptions& options) {
 // The daemon looks, and then forgets. What it refuses to forget keeps its folder.
 Result<fs::path> remove_with_folder(ApiClient& api, const RemoveOptions& options,
                                     const fs::path& folder, bool is_known) {
-  const fs::path aside = place_aside(folder);
+  fs::path aside = place_aside(folder);
   if (auto moved = move(folder, aside); !moved) return std::unexpected(moved.error());
   Status done;
   if (const auto looked = api.send("POST", "/api/v1/reload", "{}"); !looked) {
