@@ -6,6 +6,8 @@
 #include <array>
 #include <cerrno>
 #include <fstream>
+#include <functional>
+#include <initializer_list>
 #include <iterator>
 #include <nlohmann/json.hpp>
 #include <string_view>
@@ -53,6 +55,11 @@ std::string text_in(const json& object, const char* field) {
   return found != object.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
+std::int64_t number_in(const json& object, const char* field) {
+  const auto found = object.find(field);
+  return found != object.end() && found->is_number_integer() ? found->get<std::int64_t>() : 0;
+}
+
 // A year before 1970 is how an absent time was written.
 Result<std::optional<Instant>> time_in(const json& object, const char* field,
                                        const std::string& where) {
@@ -63,25 +70,78 @@ Result<std::optional<Instant>> time_in(const json& object, const char* field,
   return *at;
 }
 
-Status read_row(const json& row, const std::string& where, OldWorkspace& workspace) {
-  if (!row.is_object()) {
-    return fail(ErrorKind::kInvalid, fmt::format("{} is no object", where));
-  }
-  workspace.status = text_in(row, "status");
-  if (workspace.status.empty()) workspace.status = "pending";
-  workspace.mode = text_in(row, "deployment_mode");
-  workspace.last_deploy_error = text_in(row, "last_deploy_error");
-  workspace.last_destroy_error = text_in(row, "last_destroy_error");
-  const std::pair<const char*, std::optional<Instant>*> times[] = {
-      {"last_deployed", &workspace.last_deployed},
-      {"last_destroyed", &workspace.last_destroyed},
-      {"last_config_modified", &workspace.last_config_modified}};
-  for (const auto& [field, place] : times) {
+// Fills what `places` name.
+using Times = std::initializer_list<std::pair<const char*, std::optional<Instant>*>>;
+Status read_times(const json& row, const std::string& where, Times places) {
+  for (const auto& [field, place] : places) {
     auto at = time_in(row, field, where);
     if (!at) return std::unexpected(at.error());
     *place = *at;
   }
   return {};
+}
+
+// Of each row of a table, which is an object.
+Status for_each_row(const fs::path& file, const char* field,
+                    const std::function<Status(const std::string& key, const json& row,
+                                               const std::string& where)>& read) {
+  const auto rows = read_table(file, field);
+  if (!rows) return std::unexpected(rows.error());
+  for (const auto& [key, row] : rows->items()) {
+    const std::string where = fmt::format("{}: {}", file.string(), key);
+    if (!row.is_object()) {
+      return fail(ErrorKind::kInvalid, fmt::format("{} is no object", where));
+    }
+    if (auto done = read(key, row, where); !done) return done;
+  }
+  return {};
+}
+
+Status read_row(const json& row, const std::string& where, OldWorkspace& workspace) {
+  workspace.status = text_in(row, "status");
+  if (workspace.status.empty()) workspace.status = "pending";
+  workspace.mode = text_in(row, "deployment_mode");
+  workspace.last_deploy_error = text_in(row, "last_deploy_error");
+  workspace.last_destroy_error = text_in(row, "last_destroy_error");
+  return read_times(row, where,
+                    {{"last_deployed", &workspace.last_deployed},
+                     {"last_destroyed", &workspace.last_destroyed},
+                     {"last_config_modified", &workspace.last_config_modified}});
+}
+
+// `key` is "<workspace>:<job>"; both have fields of their own, too.
+Result<OldJob> read_job(const std::string& key, const json& row, const std::string& where) {
+  const auto colon = key.find(':');
+  OldJob job{.workspace = text_in(row, "workspace_id"), .name = text_in(row, "name")};
+  if (job.workspace.empty()) job.workspace = key.substr(0, colon);
+  if (job.name.empty() && colon != std::string::npos) job.name = key.substr(colon + 1);
+  job.status = text_in(row, "status");
+  job.last_error = text_in(row, "last_error");
+  if (row.contains("last_exit_code")) job.last_exit_code = number_in(row, "last_exit_code");
+  job.run_count = number_in(row, "run_count");
+  job.success_count = number_in(row, "success_count");
+  job.failure_count = number_in(row, "failure_count");
+  auto done = read_times(row, where,
+                         {{"last_run", &job.last_run},
+                          {"last_success", &job.last_success},
+                          {"last_failure", &job.last_failure}});
+  if (!done) return std::unexpected(done.error());
+  return job;
+}
+
+Result<OldTemplate> read_template(const fs::path& templates, const std::string& key,
+                                  const json& row, const std::string& where) {
+  OldTemplate made{.name = key,
+                   .url = text_in(row, "source_url"),
+                   .path = text_in(row, "source_path"),
+                   .ref = text_in(row, "source_ref"),
+                   .description = text_in(row, "description")};
+  auto done =
+      read_times(row, where, {{"created_at", &made.created_at}, {"updated_at", &made.updated_at}});
+  if (!done) return std::unexpected(done.error());
+  std::error_code none;
+  if (fs::is_directory(templates / key, none)) made.directory = templates / key;
+  return made;
 }
 
 OldState read_state(const fs::path& file) {
@@ -157,21 +217,33 @@ Result<OldInstallation> read_old_installation(const fs::path& state_dir) {
                             state_dir.string()));
   }
   OldInstallation old;
-  const fs::path scheduler = state_dir / "scheduler.json";
-  const auto rows = read_table(scheduler, "workspaces");
-  if (!rows) return std::unexpected(rows.error());
-  for (const auto& [name, row] : rows->items()) {
-    const std::string where = fmt::format("{}: {}", scheduler.string(), name);
-    if (auto done = read_row(row, where, old.workspaces[name]); !done) {
-      return std::unexpected(done.error());
-    }
-  }
-  if (auto done = read_directories(state_dir / "deployments", false, old); !done) {
-    return std::unexpected(done.error());
-  }
-  if (auto done = read_directories(state_dir, true, old); !done) {
-    return std::unexpected(done.error());
-  }
+  auto done = for_each_row(state_dir / "scheduler.json", "workspaces",
+                           [&](const std::string& name, const json& row, const std::string& where) {
+                             return read_row(row, where, old.workspaces[name]);
+                           });
+  if (!done) return std::unexpected(done.error());
+  done = for_each_row(
+      state_dir / "jobs.json", "jobs",
+      [&](const std::string& key, const json& row, const std::string& where) -> Status {
+        auto job = read_job(key, row, where);
+        if (!job) return std::unexpected(job.error());
+        old.jobs.push_back(std::move(*job));
+        return {};
+      });
+  if (!done) return std::unexpected(done.error());
+  const fs::path templates = state_dir / "templates";
+  done = for_each_row(
+      templates / "registry.json", "templates",
+      [&](const std::string& key, const json& row, const std::string& where) -> Status {
+        auto made = read_template(templates, key, row, where);
+        if (!made) return std::unexpected(made.error());
+        old.templates.push_back(std::move(*made));
+        return {};
+      });
+  if (!done) return std::unexpected(done.error());
+  done = read_directories(state_dir / "deployments", false, old);
+  if (done) done = read_directories(state_dir, true, old);
+  if (!done) return std::unexpected(done.error());
   return old;
 }
 

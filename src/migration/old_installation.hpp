@@ -1,6 +1,7 @@
 // What the file-based version left in its state directory. Nothing here changes a file. Blocking.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <optional>
@@ -35,8 +36,30 @@ struct OldWorkspace {
   std::vector<std::filesystem::path> variable_files;
 };
 
+// A row of jobs.json: how a job fared.
+struct OldJob {
+  std::string workspace;  // "_standalone_" for one without
+  std::string name;
+  std::string status;
+  std::optional<Instant> last_run, last_success, last_failure;
+  std::string last_error;
+  std::optional<std::int64_t> last_exit_code;
+  std::int64_t run_count = 0, success_count = 0, failure_count = 0;
+};
+
+// A row of templates/registry.json, and where its content lies.
+struct OldTemplate {
+  std::string name;
+  std::string url, path, ref;
+  std::string description;
+  std::optional<Instant> created_at, updated_at;
+  std::filesystem::path directory;  // templates/<name>; "" = there is none
+};
+
 struct OldInstallation {
   std::map<std::string, OldWorkspace> workspaces;  // by name
+  std::vector<OldJob> jobs;
+  std::vector<OldTemplate> templates;
 };
 
 // kNotFound: the directory holds neither scheduler.json nor deployments/. kInvalid: a file that is
