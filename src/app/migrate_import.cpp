@@ -1,10 +1,12 @@
 #include "app/migrate_import.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <cerrno>
 #include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -61,6 +63,21 @@ Task<Status> check_nobody_serves(Store& store, Instant now) {
             std::chrono::duration_cast<std::chrono::seconds>(now - instance.last_seen).count()));
   }
   co_return Status();
+}
+
+// Root may import for a daemon that runs as another user: what is made in its directory is its own.
+Status give_to_owner(const fs::path& state_dir) {
+  struct stat directory{};
+  if (::geteuid() != 0 || ::stat(state_dir.c_str(), &directory) != 0) return {};
+  for (const char* name :
+       {"provisioner.db", "provisioner.db-wal", "provisioner.db-shm", "provisioner.lock"}) {
+    const fs::path file = state_dir / name;
+    if (::lchown(file.c_str(), directory.st_uid, directory.st_gid) != 0 && errno != ENOENT) {
+      return fail_errno(fmt::format("giving {} to the owner of its directory", file.string()),
+                        errno);
+    }
+  }
+  return {};
 }
 
 struct Import {
@@ -172,6 +189,9 @@ Result<std::string> migrate_import(const cli::ImportWish& wish) {
       });
   loop.run();
   if (bug) std::rethrow_exception(bug);
+  if (auto given = give_to_owner(loaded->settings.state_dir); report && !given) {
+    return std::unexpected(given.error());
+  }
   return report;
 }
 

@@ -55,12 +55,16 @@ Status move(const fs::path& from, const fs::path& to) {
   return {};
 }
 
-// "" when the daemon does not know it.
-Result<std::string> status_of(ApiClient& api, const std::string& workspace) {
+struct Known {
+  std::string status;  // "" when the daemon does not know it
+  bool detached = false;
+};
+Result<Known> look_at(ApiClient& api, const std::string& workspace) {
   const auto shown = api.get(workspace_path(workspace));
-  if (!shown && shown.error().kind == ErrorKind::kNotFound) return "";
+  if (!shown && shown.error().kind == ErrorKind::kNotFound) return Known();
   if (!shown) return std::unexpected(shown.error());
-  return nlohmann::json::parse(*shown).value("status", "");
+  const auto row = nlohmann::json::parse(*shown);
+  return Known{.status = row.value("status", ""), .detached = row.value("detached", false)};
 }
 
 Result<std::string> forget(ApiClient& api, const RemoveOptions& options) {
@@ -105,21 +109,23 @@ void remove(Session& session, const RemoveOptions& options) {
     if (!found) return stop(found.error());
     folder = std::move(*found);
   }
-  const auto status = status_of(**api, options.workspace);
-  if (!status) return stop(status.error());
-  if (folder && may_have_resources(*status) && !options.destroy && !options.abandon) {
+  const auto known = look_at(**api, options.workspace);
+  if (!known) return stop(known.error());
+  const std::string& status = known->status;
+  if (folder && may_have_resources(status) && !options.destroy && !options.abandon) {
     return stop({ErrorKind::kConflict,
                  fmt::format("workspace {} is {}: say --destroy to destroy it first, or --abandon "
                              "to leave what is deployed to itself",
-                             options.workspace, *status)});
+                             options.workspace, status)});
   }
-  if (options.destroy && may_have_resources(*status)) {
+  // Nothing is destroyed for a removal that would be refused.
+  if (options.destroy && may_have_resources(status) && (folder || known->detached)) {
     operate(session, {.workspace = options.workspace, .queue = true}, "destroy");
     if (session.code != kDone) return;
   }
   fs::path aside;
   if (folder) {
-    auto moved = remove_with_folder(**api, options, *folder, !status->empty());
+    auto moved = remove_with_folder(**api, options, *folder, !status.empty());
     if (!moved) return stop(moved.error());
     aside = std::move(*moved);
   } else if (const auto forgotten = forget(**api, options); !forgotten) {

@@ -2,6 +2,8 @@
 // with, with the states of a real tofu and nothing that happens by surprise.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -239,6 +241,18 @@ TEST_F(OldInstallation, ThatIsNoneOrIsHalfWrittenIsRefused) {
   const auto half = installation_.command({"migrate", "import"});
   EXPECT_EQ(half.code, 2);
   EXPECT_NE(half.err.find((old() / "scheduler.json").string()), std::string::npos) << half.err;
+}
+
+TEST_F(OldInstallation, ImportedByRootBelongsToTheOwnerOfTheStateDirectory) {
+  if (geteuid() != 0) GTEST_SKIP() << "only root can give files away";
+  constexpr uid_t kNobody = 65534;
+  given("asleep", kFarAway, "pending");
+  write_scheduler();
+  ASSERT_EQ(chown(old().c_str(), kNobody, kNobody), 0);
+  ASSERT_EQ(installation_.command({"migrate", "import"}).code, 0);
+  struct stat file{};
+  ASSERT_EQ(stat((old() / "provisioner.db").c_str(), &file), 0);
+  EXPECT_EQ(file.st_uid, kNobody);
 }
 
 TEST_F(OldInstallation, IsShownAsATableWithWhatToDo) {

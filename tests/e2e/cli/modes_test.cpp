@@ -124,6 +124,7 @@ TEST_F(Modes, RemoveWithItsFolderPutsThatAsideUnlessSomethingIsDeployed) {
   EXPECT_TRUE(fs::exists(installation_.workspace_dir("shop") / "main.tf"));
   EXPECT_EQ(run({"workspace", "remove", "shop", "--destroy", "--yes"}).code, 4)
       << "its folder would make it anew";
+  EXPECT_EQ(installation_.workspace("shop")["status"], "deployed") << "nothing was destroyed";
   const auto removed = run(
       {"workspace", "remove", "shop", "--with-folder", "--destroy", "--yes", "--output", "json"});
   ASSERT_EQ(removed.code, 0) << removed.err;
