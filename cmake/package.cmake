@@ -5,9 +5,10 @@ include(GNUInstallDirs)
 # The daemon looks for the other two beside itself.
 install(TARGETS provisioner provisioner-guard provisioner-runner RUNTIME)
 install(FILES docs/man/provisioner.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
-foreach(old_name workspacectl templatectl)
-  file(CREATE_LINK provisioner ${CMAKE_BINARY_DIR}/${old_name} SYMBOLIC)
-  install(FILES ${CMAKE_BINARY_DIR}/${old_name} DESTINATION ${CMAKE_INSTALL_BINDIR})
+# The names of the file-based version.
+foreach(name workspacectl jobctl templatectl)
+  file(CREATE_LINK provisioner ${CMAKE_BINARY_DIR}/${name} SYMBOLIC)
+  install(FILES ${CMAKE_BINARY_DIR}/${name} DESTINATION ${CMAKE_INSTALL_BINDIR})
 endforeach()
 
 foreach(completion "bash share/bash-completion/completions/provisioner"

@@ -13,6 +13,7 @@
 
 #include "app/elections.hpp"
 #include "app/process.hpp"
+#include "app/reporter.hpp"
 #include "cli/command_line.hpp"
 #include "config/workspace_file.hpp"
 #include "execution/content_scan.hpp"
@@ -29,8 +30,6 @@ namespace {
 constexpr std::size_t kOffloadThreads = 4;
 constexpr Duration kFirstRetry = std::chrono::milliseconds(200);  // of a store out of reach
 constexpr Duration kLastRetry = std::chrono::seconds(5);
-// Whatever a laptop is called today, an embedded store has one set of folders.
-const InstanceId kEmbeddedReporter("embedded");
 constexpr Duration kExpiryNotice = std::chrono::hours(24 * 14);
 
 Result<WorkspaceSpec> read_spec(const WorkspaceName& name, std::string_view config) {
@@ -49,10 +48,9 @@ std::string find_predecessor(const std::filesystem::path& state_dir) {
     std::error_code ignored;
     if (!std::filesystem::exists(state_dir / name, ignored)) continue;
     return fmt::format(
-        "{} belongs to an installation of the file-based version, and no import is "
-        "recorded: nothing is scheduled. 'provisioner migrate import' comes with a later version: "
-        "until then give this one a state directory of its own",
-        (state_dir / name).string());
+        "{} belongs to an installation of the file-based version, and no import is recorded: "
+        "nothing is scheduled. Stop this daemon and run 'provisioner migrate import --from {}'",
+        (state_dir / name).string(), state_dir.string());
   }
   return "";
 }
@@ -110,7 +108,6 @@ Result<std::unique_ptr<Daemon>> Daemon::open(Start start) {
   if (auto opened = is_embedded ? daemon->open_embedded() : daemon->open_shared(); !opened) {
     return std::unexpected(opened.error());
   }
-  daemon->refusal_ = find_predecessor(daemon->settings_.state_dir);
   return daemon;
 }
 
@@ -185,6 +182,8 @@ Task<Status> Daemon::prepare() {
     auto connected = co_await once_available("opening the store", [this] { return connect(); });
     if (!connected) co_return connected;
   }
+  auto looked = co_await once_available("looking for an import", [this] { return look_back(); });
+  if (!looked) co_return looked;
   auto settled =
       co_await once_available("settling the time zone", [this] { return settle_time_zone(); });
   if (!settled) co_return settled;
@@ -193,6 +192,15 @@ Task<Status> Daemon::prepare() {
       co_await once_available("entering the cluster", [this] { return membership_->enter(); });
   if (!entered) co_return entered;
   waiting_for_.clear();
+  co_return Status();
+}
+
+Task<Status> Daemon::look_back() {
+  refusal_ = find_predecessor(settings_.state_dir);
+  if (refusal_.empty()) co_return Status();
+  const auto source = co_await store_->imported_from();
+  if (!source) co_return std::unexpected(source.error());
+  if (!source->empty()) refusal_.clear();
   co_return Status();
 }
 
@@ -304,7 +312,7 @@ void Daemon::build() {
                                     .on_interrupt = settings_.runs.on_interrupt});
   const FolderPublisherOptions publishing{
       .settle = settings_.change_settle,
-      .reporter = postgres_ ? settings_.instance_id : kEmbeddedReporter,
+      .reporter = reporter_of(settings_),
       .first_cursor = [this](const WorkspaceSpec& spec, Instant now) {
         const auto zone = spec.timezone ? Zone::find(*spec.timezone) : Result<Zone>(*zone_);
         const Timeline timeline(spec.rules, zone.value_or(*zone_), spec.dst);
@@ -365,6 +373,8 @@ void Daemon::build_api() {
       .health = [this] { return checks(); },
       .config_problems = [this] { return config_problems(); },
       .reload = [this] { return read_configuration_again(); },
+      .masking =
+          [this](Workspace workspace) { return assignments_->masking(std::move(workspace)); },
       .runner_api =
           [this](http::Request request) { return runner_api_->handle(std::move(request)); }});
 }
@@ -586,7 +596,18 @@ Task<> Daemon::publish_folders(FolderPublisher& publisher, std::filesystem::path
   if (auto published = co_await publisher.publish_all(); !published) {
     log_.error(published.error().message);
   }
+  co_await tell_of_start();
   if (watcher) co_await publisher.run(std::move(*watcher));
+}
+
+// Once the workspaces and the standalone jobs are published: jobs that came while no daemon was
+// alive hear of the start, too.
+Task<> Daemon::tell_of_start() {
+  constexpr int kPublishers = 2;
+  if (++published_ < kPublishers || !membership_->was_first()) co_return;
+  if (auto told = co_await store_->note_reboot(clock_.now()); !told) {
+    log_.error("jobs that wait for @reboot are not run: " + told.error().message);
+  }
 }
 
 Task<Status> Daemon::read_configuration_again() {

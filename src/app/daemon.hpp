@@ -73,6 +73,7 @@ class Daemon {
   Status open_shared();
   Task<Status> connect();
   Task<Status> prepare();
+  Task<Status> look_back();  // whether an old installation stands in the way
   Task<Status> settle_time_zone();
   Task<Status> once_available(std::string what, std::function<Task<Status>()> attempt);
   void build();
@@ -93,6 +94,7 @@ class Daemon {
   void heed_membership();
   Task<http::Response> answer(http::Request request);
   Task<> publish_folders(FolderPublisher& publisher, std::filesystem::path directory);
+  Task<> tell_of_start();
   Task<Status> read_configuration_again();
   // By workspace, and "jobs/backup.json" of a standalone job's file.
   std::map<std::string, std::string> config_problems() const;
@@ -148,6 +150,7 @@ class Daemon {
   std::unique_ptr<execution::Dispatcher> dispatcher_;
   std::unique_ptr<FolderPublisher> workspaces_;
   std::unique_ptr<FolderPublisher> standalone_jobs_;
+  int published_ = 0;  // publishers that have read all of theirs once
   std::unique_ptr<Fetcher> fetcher_;
   std::unique_ptr<TemplateRegistry> templates_;
   std::unique_ptr<server::Api> api_;

@@ -95,22 +95,54 @@ void add_version_command(CLI::App& root, Session& session) {
   });
 }
 
-// A noun as a program of its own, as the file-based version had it.
-struct OldName {
+// A noun, and the program of the file-based version that took its verbs directly.
+struct Noun {
   const char* name;
   const char* description;
-  void (*add_verbs)(CLI::App&, Session&);
+  void (*add)(CLI::App&, Session&);
+  std::string_view old_name;  // "" = none
 };
-constexpr OldName kOldNames[] = {
-    {"workspacectl", "Deploys, destroys and shows workspaces.", add_workspace_commands},
-    {"templatectl", "Content from Git that workspaces share.", add_template_commands},
+constexpr Noun kNouns[] = {
+    {"workspace", "deploy, destroy and show workspaces", add_workspace_commands, "workspacectl"},
+    {"run", "show and cancel runs", add_run_commands, ""},
+    {"schedule", "preview and explain schedules", add_schedule_commands, ""},
+    {"state", "tofu's states: versions, rollback, push, pull, unlock", add_state_commands, ""},
+    {"cluster", "instances and leadership", add_cluster_commands, ""},
+    {"template", "content from Git that workspaces share", add_template_commands, "templatectl"},
+    {"token", "tokens of the API: make, list and revoke them", add_token_commands, ""},
+    {"config", "show and check settings", add_config_commands, ""},
 };
 
-const OldName* find_old_name(const char* program) {
-  const auto name = std::filesystem::path(program).filename();
-  const auto* found =
-      std::ranges::find_if(kOldNames, [&](const auto& o) { return name == o.name; });
-  return found == std::end(kOldNames) ? nullptr : found;
+const Noun* find_by_old_name(std::string_view program) {
+  for (const Noun& noun : kNouns) {
+    if (!noun.old_name.empty() && noun.old_name == program) return &noun;
+  }
+  return nullptr;
+}
+
+// The old programs took `--workspace NAME` before the verb; it belongs to the verb.
+std::vector<std::string> with_verb_first(std::vector<std::string> arguments) {
+  std::size_t verb = 0;
+  while (verb < arguments.size() && arguments[verb].starts_with("--workspace")) {
+    verb += arguments[verb] == "--workspace" ? 2 : 1;
+  }
+  if (verb < arguments.size() && !arguments[verb].starts_with('-')) {
+    std::rotate(arguments.begin(), arguments.begin() + static_cast<std::ptrdiff_t>(verb),
+                arguments.begin() + static_cast<std::ptrdiff_t>(verb) + 1);
+  }
+  return arguments;
+}
+
+void add_version_flags(CLI::App& root) {
+  const std::string name = root.get_name();
+  root.set_version_flag("--version", fmt::format("{} {}", name, version()));
+  root.add_flag_callback(
+      "--version-full",
+      [name] {
+        throw CLI::CallForVersion(fmt::format("{} {}\nbuilt with {}", name, version(), __VERSION__),
+                                  0);
+      },
+      "print the version and what it was built with, and exit");
 }
 
 // The command that the words named before they ended or went wrong.
@@ -158,8 +190,11 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
   session.environment = process_environment();
   std::map<std::string, std::string> serve_flags;
 
-  CLI::App root("Provisioner schedules OpenTofu workspaces.", "provisioner");
-  root.set_version_flag("--version", fmt::format("provisioner {}", version()));
+  const std::string program = argc > 0 ? std::filesystem::path(argv[0]).filename().string() : "";
+  const Noun* old = find_by_old_name(program);
+  CLI::App root("Provisioner schedules OpenTofu workspaces.",
+                old == nullptr ? "provisioner" : program);
+  add_version_flags(root);
   root.set_help_all_flag("--help-all", "print the help of every command");
   root.require_subcommand(1);
   root.footer(
@@ -169,40 +204,34 @@ int run_command_line(int argc, const char* const* argv, const Programs& programs
   root.fallthrough();
   add_remote_options(root, session.remote);
 
-  const OldName* old_name = argc > 0 ? find_old_name(argv[0]) : nullptr;
-  if (old_name != nullptr) {
-    root.name(old_name->name);
-    root.description(old_name->description);
+  if (old != nullptr) {
+    root.description(
+        fmt::format("The verbs of `provisioner {}`: {}.", old->name, old->description));
     session.yes = true;  // the old names proceed without asking, as they always did
-    old_name->add_verbs(root, session);
+    session.old_name = true;
+    old->add(root, session);
   } else {
     add_serve_command(root, session, programs, serve_flags);
-    const auto noun = [&](const char* name, const char* description,
-                          void (*add)(CLI::App&, Session&)) {
-      CLI::App* command = root.add_subcommand(name, description);
+    for (const Noun& noun : kNouns) {
+      CLI::App* command = root.add_subcommand(noun.name, noun.description);
       command->require_subcommand(1);
-      add(*command, session);
-    };
-    noun("workspace", "deploy, destroy and show workspaces", add_workspace_commands);
-    noun("run", "show and cancel runs", add_run_commands);
-    noun("schedule", "preview and explain schedules", add_schedule_commands);
-    noun("state", "tofu's states: versions, rollback, push, pull, unlock", add_state_commands);
+      noun.add(*command, session);
+    }
     add_tofu_command(root, session);
-    noun("cluster", "instances and leadership", add_cluster_commands);
-    noun("template", "content from Git that workspaces share", add_template_commands);
-    noun("token", "tokens of the API: make, list and revoke them", add_token_commands);
     add_release_command(*root.get_subcommand("cluster"), session, programs, serve_flags);
     CLI::App* migrate = root.add_subcommand("migrate", "move a store elsewhere");
     migrate->require_subcommand(1);
     add_migrate_commands(*migrate, session, programs);
-    noun("config", "show and check settings", add_config_commands);
     add_doctor_command(root, session);
     add_completion_command(root, session);
     add_version_command(root, session);
   }
 
+  std::vector<std::string> arguments(argv + std::min(argc, 1), argv + argc);
+  if (old != nullptr) arguments = with_verb_first(std::move(arguments));
+  std::ranges::reverse(arguments);  // as CLI11 takes a vector
   try {
-    root.parse(argc, argv);
+    root.parse(std::move(arguments));
   } catch (const std::system_error& error) {  // more output than fits a buffer, cut off in between
     if (std::ferror(stdout) == 0) throw;
     return report(fail_errno("writing the output", error.code().value()).error());

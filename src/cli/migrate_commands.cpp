@@ -1,4 +1,4 @@
-// migrate copy
+// migrate copy | import
 #include "cli/migrate_commands.hpp"
 
 #include <fmt/format.h>
@@ -16,6 +16,18 @@
 
 namespace provisioner::cli {
 namespace {
+
+// `flags` outlives the command.
+void add_directory_flags(CLI::App& command, std::map<std::string, std::string>& flags) {
+  for (const char* flag : {"config-dir", "state-dir"}) {
+    command
+        .add_option_function<std::string>(
+            fmt::format("--{}", flag),
+            [&flags, flag](const std::string& value) { flags[flag] = value; },
+            "as the daemon has it")
+        ->type_name("DIRECTORY");
+  }
+}
 
 void print_copy(const std::string& text) {
   const auto copy = nlohmann::json::parse(text);
@@ -61,9 +73,65 @@ void print_copy(const std::string& text) {
       to, from);
 }
 
+void print_import(const std::string& text) {
+  const auto import = nlohmann::json::parse(text);
+  const bool colour = output_has_colour();
+  std::vector<std::vector<Cell>> rows;
+  for (const auto& workspace : import["workspaces"]) {
+    const std::string status = text_of(workspace, "status");
+    rows.push_back({{text_of(workspace, "workspace")},
+                    {text_of(workspace, "old_status")},
+                    {text_of(workspace, "state")},
+                    {status, tint_of_status(status)},
+                    {workspace.value("held", false) ? "held" : "", Tint::kYellow},
+                    {text_of(workspace, "outcome")}});
+  }
+  fmt::print("{}",
+             render_table({"WORKSPACE", "WAS", "STATE", "IS NOW", "", "IMPORT"}, rows, colour));
+  std::string notes;
+  for (const auto& workspace : import["workspaces"]) {
+    const std::string name = text_of(workspace, "workspace");
+    for (const auto& note : workspace["notes"]) {
+      notes += fmt::format("{}: {}\n", name, note.get<std::string>());
+    }
+    if (const auto reason = text_of(workspace, "reason"); !reason.empty()) {
+      notes += fmt::format("{}: it stays as it is: {}\n", name, reason);
+    }
+  }
+  for (const auto& problem : import["problems"]) notes += problem.get<std::string>() + "\n";
+  if (!notes.empty()) fmt::print("\n{}", notes);
+  fmt::print("\n{}\n",
+             import.value("dry_run", false)
+                 ? "Nothing was written: the same without --dry-run imports it."
+                 : "The old files are as they were. 'provisioner workspace release NAME' ends a "
+                   "hold when its reason is gone; start the daemon now.");
+}
+
+void add_import_command(CLI::App& noun, Session& session, const Programs& programs) {
+  CLI::App* command = noun.add_subcommand(
+      "import", "take over an installation of the file-based version; both daemons are stopped");
+  auto wish = std::make_shared<ImportWish>();
+  command
+      ->add_option("--from", wish->from,
+                   "its state directory; default that of this version's settings")
+      ->type_name("DIRECTORY");
+  add_directory_flags(*command, wish->flags);
+  command->add_flag("--dry-run", wish->dry_run, "say what would become of it, and write nothing");
+  add_output_option(*command, session);
+  command->callback([wish, &session, &programs] {
+    const auto imported = programs.migrate_import(*wish);
+    if (!imported) {
+      session.code = report(imported.error());
+    } else if (!session.printed(*imported)) {
+      print_import(*imported);
+    }
+  });
+}
+
 }  // namespace
 
 void add_migrate_commands(CLI::App& noun, Session& session, const Programs& programs) {
+  add_import_command(noun, session, programs);
   CLI::App* command = noun.add_subcommand(
       "copy", "copy the embedded store of a stopped daemon to an empty PostgreSQL");
   auto wish = std::make_shared<CopyWish>();
@@ -72,14 +140,7 @@ void add_migrate_commands(CLI::App& noun, Session& session, const Programs& prog
                    "postgres://USER@HOST:PORT/DATABASE; its password is PGPASSWORD or "
                    "DATABASE_PASSWORD; default: the database of the settings")
       ->type_name("URL");
-  for (const char* flag : {"config-dir", "state-dir"}) {
-    command
-        ->add_option_function<std::string>(
-            fmt::format("--{}", flag),
-            [wish, flag](const std::string& value) { wish->flags[flag] = value; },
-            "as the daemon has it")
-        ->type_name("DIRECTORY");
-  }
+  add_directory_flags(*command, wish->flags);
   command->add_flag("--dry-run", wish->dry_run, "look at both sides, and write to neither");
   add_output_option(*command, session);
   command->callback([wish, &session, &programs] {

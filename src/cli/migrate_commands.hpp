@@ -1,4 +1,4 @@
-// migrate: what moves a store elsewhere. It needs no daemon.
+// migrate: what moves a store elsewhere, or another version into it. It needs no daemon.
 #pragma once
 
 #include "cli/command_line.hpp"

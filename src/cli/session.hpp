@@ -21,8 +21,9 @@ struct Session {
   std::map<std::string, std::string> environment;
   RemoteOptions remote;
   OutputFormat output = OutputFormat::kTable;
-  bool yes = false;  // destructive commands do not ask
-  int code = 0;      // what the process exits with
+  bool yes = false;       // destructive commands do not ask
+  bool old_name = false;  // called as the file-based version's program, with its habits
+  int code = 0;           // what the process exits with
 
   // The daemon's client, made at first use. kInvalid when PROVISIONER_URL is no address.
   Result<ApiClient*> api();

@@ -1,5 +1,5 @@
-// workspace list | show | status | plan | deploy | destroy | confirm | logs | outputs | hold |
-// release | extend | remove; validate and history stand in files of their own
+// workspace list | show | status | plan | deploy | destroy | confirm | mode | logs | outputs |
+// hold | release | enable | disable | extend; the others stand in files of their own
 #include <fmt/format.h>
 
 #include <CLI/App.hpp>
@@ -7,21 +7,21 @@
 #include <CLI/Formatter.hpp>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/follow_run.hpp"
 #include "cli/history_command.hpp"
 #include "cli/listing.hpp"
+#include "cli/operate.hpp"
+#include "cli/remove_command.hpp"
 #include "cli/session.hpp"
 #include "cli/terminal.hpp"
 #include "cli/validate_command.hpp"
+#include "cli/workspace_file_commands.hpp"
 #include "http/message.hpp"
 
 namespace provisioner::cli {
 namespace {
-
-std::string path_of(const std::string& workspace, std::string_view rest = "") {
-  return fmt::format("/api/v1/workspaces/{}{}", http::encode_component(workspace), rest);
-}
 
 std::string flags_of(const nlohmann::json& workspace) {
   std::string flags;
@@ -34,7 +34,7 @@ std::string flags_of(const nlohmann::json& workspace) {
   return flags;
 }
 
-void print_workspaces(const std::string& json) {
+void print_workspaces(const std::string& json, bool detailed = false) {
   std::vector<std::vector<Cell>> rows;
   const auto answer = nlohmann::json::parse(json);
   for (const auto& workspace : answer["items"]) {
@@ -50,47 +50,15 @@ void print_workspaces(const std::string& json) {
                     {has_next ? text_of(next, "action") : ""},
                     {has_next ? ago_of(next, "at") : ""},
                     {first_line(text_of(workspace, "last_error")), Tint::kRed}});
+    if (!detailed) continue;
+    rows.back().push_back({text_of(workspace, "template")});
+    rows.back().push_back({join(workspace.value("modes", std::vector<std::string>()), ",")});
+    rows.back().push_back({first_line(text_of(workspace, "description"))});
   }
-  fmt::print("{}", render_table({"NAME", "STATUS", "MODE", "FLAGS", "DEPLOYED", "DESTROYED", "NEXT",
-                                 "AT", "ERROR"},
-                                rows, output_has_colour()));
-}
-
-struct OperationOptions {
-  std::string workspace;
-  std::string mode;
-  bool queue = false;
-  bool detach = false;
-  bool upgrade = false;
-};
-
-// Asks for the run, then follows it.
-void operate(Session& session, const OperationOptions& options, std::string_view verb) {
-  if (verb == "destroy" && !session.yes &&
-      !confirm(fmt::format("Destroy everything in workspace {}?", options.workspace))) {
-    session.code = kUsage;
-    return;
-  }
-  nlohmann::json body = nlohmann::json::object();
-  if (!options.mode.empty()) body["mode"] = options.mode;
-  if (options.queue) body["queue"] = true;
-  if (options.upgrade) body["upgrade"] = true;
-
-  auto api = session.api();
-  auto answer =
-      api ? (*api)->send("POST", path_of(options.workspace, fmt::format("/{}", verb)), body.dump())
-          : Result<std::string>(std::unexpected(api.error()));
-  if (!answer) {
-    session.code = report(answer.error());
-    return;
-  }
-  const std::string id = nlohmann::json::parse(*answer)["id"];
-  if (options.detach) {
-    if (!session.printed(*answer)) fmt::print("{}\n", id);
-    return;
-  }
-  fmt::print(stderr, "run {}\n", id);
-  session.code = follow_run(session, id);
+  std::vector<std::string> head = {"NAME",      "STATUS", "MODE", "FLAGS", "DEPLOYED",
+                                   "DESTROYED", "NEXT",   "AT",   "ERROR"};
+  if (detailed) head.insert(head.end(), {"TEMPLATE", "MODES", "DESCRIPTION"});
+  fmt::print("{}", render_table(head, rows, output_has_colour()));
 }
 
 void add_operation(CLI::App& noun, Session& session, const char* verb, const char* description) {
@@ -98,8 +66,9 @@ void add_operation(CLI::App& noun, Session& session, const char* verb, const cha
   auto options = std::make_shared<OperationOptions>();
   add_workspace_argument(*command, options->workspace)->required();
   const std::string_view name = verb;
-  if (name == "deploy" || name == "plan") {
-    command->add_option("mode", options->mode, "of a workspace with mode_schedules")->type_name("");
+  if (name == "deploy" || name == "plan" || name == "mode") {
+    auto* mode = command->add_option("mode", options->mode, "of its mode_schedules");
+    mode->type_name("")->required(name == "mode");
   }
   if (name == "deploy") {
     command->add_flag("--upgrade", options->upgrade,
@@ -151,8 +120,13 @@ void print_outputs(const std::string& json) {
 
 void add_reading_commands(CLI::App& noun, Session& session) {
   auto* list = noun.add_subcommand("list", "list workspaces");
+  auto detailed = std::make_shared<bool>(false);
+  list->add_flag("--detailed", *detailed, "also template, modes and description");
   add_output_option(*list, session);
-  list->callback([&session] { show(session, "/api/v1/workspaces", print_workspaces); });
+  list->callback([detailed, &session] {
+    show(session, "/api/v1/workspaces",
+         [&](const std::string& json) { print_workspaces(json, *detailed); });
+  });
 
   for (const char* verb : {"show", "status"}) {
     auto* command =
@@ -164,9 +138,10 @@ void add_reading_commands(CLI::App& noun, Session& session) {
     add_output_option(*command, session);
     command->callback([name, &session] {
       if (name->empty()) {
-        show(session, "/api/v1/workspaces", print_workspaces);
+        show(session, "/api/v1/workspaces",
+             [](const std::string& json) { print_workspaces(json); });
       } else {
-        show(session, path_of(*name), print_fields);
+        show(session, workspace_path(*name), print_fields);
       }
     });
   }
@@ -182,7 +157,21 @@ void add_reading_commands(CLI::App& noun, Session& session) {
   auto of = std::make_shared<std::string>();
   add_workspace_argument(*outputs, *of)->required();
   add_output_option(*outputs, session);
-  outputs->callback([of, &session] { show(session, path_of(*of, "/outputs"), print_outputs); });
+  outputs->callback(
+      [of, &session] { show(session, workspace_path(*of, "/outputs"), print_outputs); });
+}
+
+void add_switch(CLI::App& noun, Session& session, const char* verb, const char* description) {
+  auto* command = noun.add_subcommand(verb, description);
+  auto workspace = std::make_shared<std::string>();
+  add_workspace_argument(*command, *workspace)->required();
+  add_output_option(*command, session);
+  command->callback([workspace, verb, &session] {
+    act(session, "POST", workspace_path(*workspace, fmt::format("/{}", verb)), "{}",
+        [verb](const nlohmann::json& answer) {
+          fmt::print("workspace {} is {}d\n", text_of(answer, "name"), verb);
+        });
+  });
 }
 
 void add_holding_commands(CLI::App& noun, Session& session) {
@@ -205,7 +194,7 @@ void add_holding_commands(CLI::App& noun, Session& session) {
   hold->callback([held, say_status, &session] {
     nlohmann::json body = {{"reason", held->reason}};
     if (!held->until.empty()) body["until"] = held->until;
-    act(session, "POST", path_of(held->workspace, "/hold"), body.dump(), say_status);
+    act(session, "POST", workspace_path(held->workspace, "/hold"), body.dump(), say_status);
   });
 
   auto* release = noun.add_subcommand("release", "end a hold; by itself it starts nothing");
@@ -215,7 +204,7 @@ void add_holding_commands(CLI::App& noun, Session& session) {
                     "act on what the schedule said last, if the workspace is not that already");
   add_output_option(*release, session);
   release->callback([released, say_status, &session] {
-    act(session, "POST", path_of(released->workspace, "/release"),
+    act(session, "POST", workspace_path(released->workspace, "/release"),
         released->converge ? R"({"converge":true})" : "{}", say_status);
   });
 
@@ -227,41 +216,10 @@ void add_holding_commands(CLI::App& noun, Session& session) {
       ->type_name("");
   add_output_option(*extend, session);
   extend->callback([extended, &session] {
-    act(session, "POST", path_of(extended->workspace, "/extend"),
+    act(session, "POST", workspace_path(extended->workspace, "/extend"),
         nlohmann::json({{"by", extended->by}}).dump(), [](const nlohmann::json& workspace) {
           fmt::print("workspace {} expires at {}\n", text_of(workspace, "name"),
                      text_of(workspace, "ttl_expires_at"));
-        });
-  });
-}
-
-void add_remove(CLI::App& noun, Session& session) {
-  struct Options {
-    std::string workspace;
-    bool destroy = false, abandon = false;
-  };
-  auto* command = noun.add_subcommand(
-      "remove", "forget a workspace whose folder is gone; refuses while something is deployed");
-  auto options = std::make_shared<Options>();
-  add_workspace_argument(*command, options->workspace)->required();
-  auto* destroy =
-      command->add_flag("--destroy", options->destroy, "destroy what is deployed first");
-  command->add_flag("--abandon", options->abandon, "leave what is deployed to itself")
-      ->excludes(destroy);
-  add_yes_option(*command, session);
-  command->callback([options, &session] {
-    if (!session.yes && !confirm(fmt::format("Forget workspace {} with its history and state?",
-                                             options->workspace))) {
-      session.code = kUsage;
-      return;
-    }
-    if (options->destroy) {
-      operate(session, {.workspace = options->workspace, .queue = true}, "destroy");
-      if (session.code != kDone) return;
-    }
-    act(session, "DELETE", path_of(options->workspace, options->abandon ? "?abandon=true" : ""), "",
-        [&](const nlohmann::json&) {
-          fmt::print("workspace {} is removed\n", options->workspace);
         });
   });
 }
@@ -275,8 +233,13 @@ void add_workspace_commands(CLI::App& noun, Session& session) {
   add_operation(noun, session, "deploy", "deploy, and follow the run");
   add_operation(noun, session, "destroy", "destroy, and follow the run");
   add_operation(noun, session, "confirm", "agree to a change that deletes or replaces something");
+  add_operation(noun, session, "mode", "change the mode of what is deployed, and follow the run");
   add_holding_commands(noun, session);
-  add_remove(noun, session);
+  add_switch(noun, session, "enable", "let the schedule count again, from now on");
+  add_switch(noun, session, "disable",
+             "let schedule, ttl, change and retry rest; what is deployed stays");
+  add_workspace_file_commands(noun, session);
+  add_remove_command(noun, session);
   add_validate_command(noun, session);
 }
 

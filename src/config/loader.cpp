@@ -98,15 +98,22 @@ Status check(const WorkspaceFolder& folder, const Bundle& bundle, const ContentS
 
 Result<WorkspaceFolder> read_workspace_folder(const fs::path& workspaces_dir,
                                               const WorkspaceName& name) {
+  const auto shown = (workspaces_dir.filename() / name.value).string();
+  const auto text = read_config(workspaces_dir / name.value, shown + "/config.json");
+  if (!text) {
+    if (text.error().kind == ErrorKind::kNotFound) return fail(shown, text.error());
+    return std::unexpected(text.error());
+  }
+  return read_workspace_folder_with(workspaces_dir, name, *text);
+}
+
+Result<WorkspaceFolder> read_workspace_folder_with(const fs::path& workspaces_dir,
+                                                   const WorkspaceName& name,
+                                                   std::string_view config) {
   const auto path = workspaces_dir / name.value;
   WorkspaceFolder folder{.shown = (workspaces_dir.filename() / name.value).string()};
   const auto file = folder.shown + "/config.json";
-  const auto text = read_config(path, file);
-  if (!text) {
-    if (text.error().kind == ErrorKind::kNotFound) return fail(folder.shown, text.error());
-    return std::unexpected(text.error());
-  }
-  auto parsed = parse_workspace(name, *text, file);
+  auto parsed = parse_workspace(name, config, file);
   if (!parsed) return std::unexpected(parsed.error());
   folder.parsed = *std::move(parsed);
   auto own = build_bundle(path, folder.parsed.spec.include);

@@ -52,6 +52,11 @@ struct LoadedWorkspace {
 Result<WorkspaceFolder> read_workspace_folder(const std::filesystem::path& workspaces_dir,
                                               const WorkspaceName& name);
 
+// The same as if config.json held `config`: whether a change of it would do.
+Result<WorkspaceFolder> read_workspace_folder_with(const std::filesystem::path& workspaces_dir,
+                                                   const WorkspaceName& name,
+                                                   std::string_view config);
+
 // Lays the folder over `base`, the content of its wanted template, and checks the whole. Without
 // `base`, a folder that wants one is not checked, and a warning says so. Blocking; calls may run in
 // parallel if `scan` allows it. An empty `scan` skips what only the content's own files can tell.

@@ -75,6 +75,17 @@ Result<ResolvedValues> resolve_values(const ConfigValues& values, std::string_vi
   return resolved;
 }
 
+std::vector<std::string> readable_secrets(const ConfigValues& values,
+                                          const SecretSources& sources) {
+  std::vector<std::string> secrets;
+  for (const auto& [name, value] : values) {
+    if (!value.is_secret()) continue;
+    auto secret = read_secret(name, value, "", sources);
+    if (secret) secrets.push_back(std::move(*secret));
+  }
+  return secrets;
+}
+
 std::vector<std::string> masks_of(const std::vector<std::string>& secrets) {
   constexpr std::size_t kShortest = 3;
   std::set<std::string> masks;

@@ -39,6 +39,9 @@ struct ResolvedValues {
 Result<ResolvedValues> resolve_values(const ConfigValues& values, std::string_view field,
                                       const SecretSources& sources);
 
+// The secrets among them that can be read here and now; a missing one is left out.
+std::vector<std::string> readable_secrets(const ConfigValues& values, const SecretSources& sources);
+
 // What a log must not show of these secrets: themselves, each line of one that has several, and
 // their spelling inside JSON. Texts of one or two characters are left out: masking them would
 // blacken everything and hide nothing.

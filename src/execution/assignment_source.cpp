@@ -12,6 +12,7 @@
 #include "execution/assignment.hpp"
 #include "execution/preparation.hpp"
 #include "runner/attempt_directory.hpp"
+#include "runner/log_spool.hpp"
 #include "tofu/binary.hpp"
 #include "tofu/digest.hpp"
 #include "tofu/hcl_scanner.hpp"
@@ -145,6 +146,33 @@ Task<Result<runner::Assignment>> AssignmentSource::assign(Run run, std::string d
   co_return co_await offload_.run([this, run = std::move(run), directory = std::move(directory)] {
     return gather(run, directory);
   });
+}
+
+Task<std::function<std::string(std::string)>> AssignmentSource::masking(Workspace workspace) {
+  auto masks = co_await offload_.run(
+      [this, workspace = std::move(workspace)] { return this->masks(workspace); });
+  co_return [masks = runner::Masks(std::move(masks))](std::string text) {
+    return masks.apply(std::move(text));
+  };
+}
+
+std::vector<std::string> AssignmentSource::masks(const Workspace& workspace) const {
+  const SecretSources sources = {&environment_, settings_.workspaces_dir / workspace.name.value,
+                                 read_file, whose_};
+  std::vector<std::string> secrets;
+  const auto add = [&](const Definition& definition) {
+    const auto parsed = parse_workspace(workspace.name, definition.config, "config.json");
+    if (!parsed) return;  // said where it is used
+    std::ranges::move(readable_secrets(parsed->spec.variables, sources),
+                      std::back_inserter(secrets));
+    std::ranges::move(readable_secrets(parsed->spec.environment, sources),
+                      std::back_inserter(secrets));
+  };
+  add(workspace.current);
+  if (workspace.deployed && workspace.deployed->config != workspace.current.config) {
+    add(*workspace.deployed);
+  }
+  return masks_of(secrets);
 }
 
 Result<runner::Assignment> AssignmentSource::gather(const Run& run,

@@ -2,6 +2,7 @@
 // the secrets as they are now.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "config/environment.hpp"
@@ -28,9 +29,14 @@ class AssignmentSource {
   // missing secret, no tofu): their sentences say what to mend.
   Task<Result<runner::Assignment>> assign(Run run, std::string directory);
 
+  // What takes the secrets out of a text that the workspace's present and last deployed definition
+  // name, as far as this machine has them.
+  Task<std::function<std::string(std::string)>> masking(Workspace workspace);
+
  private:
   Status check_local_state(const Run& run, const std::string& directory,
                            const tofu::ContentFacts& facts) const;
+  std::vector<std::string> masks(const Workspace& workspace) const;
   Result<runner::Assignment> gather(const Run& run, const std::string& directory) const;
 
   const Settings& settings_;

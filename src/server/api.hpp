@@ -54,6 +54,8 @@ class Api {
     // What is wrong with which folder at present, as sentences.
     std::function<std::map<std::string, std::string>()> config_problems;
     std::function<Task<Status>()> reload;  // reads the configuration's folders again
+    // What takes a workspace's secrets out of a text that is for people.
+    std::function<Task<std::function<std::string(std::string)>>(Workspace)> masking;
     // Takes /runner/v1/ when it is there; reached over unix sockets only, by any uid: it has
     // credentials of its own.
     http::Handler runner_api;

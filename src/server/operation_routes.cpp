@@ -231,6 +231,38 @@ Task<Reply> deploy_workspace(Services& services, Call call) {
   co_return co_await deploy_or_plan(services, call, kFields, Operation::kDeploy);
 }
 
+// A change of mode keeps what is there; making it is what `deploy` is for.
+Task<Reply> change_mode(Services& services, Call call) {
+  static constexpr std::string_view kFields[] = {"mode", "queue"};
+  const auto body = parse_body(call, kFields);
+  if (!body) co_return std::unexpected(body.error());
+  const auto row = co_await find_workspace(services, call);
+  if (!row) co_return std::unexpected(row.error());
+  const auto parsed = services.specs.get(*row);
+  if (!parsed) co_return refuse(parsed.error());
+  const std::vector<std::string> modes = (*parsed)->spec.modes();
+  if (body->mode.empty() && !modes.empty()) {
+    co_return refuse(422, "mode_required",
+                     fmt::format("say which mode workspace {} is to be in: {}", row->name.value,
+                                 join(modes, ", ")),
+                     modes);
+  }
+  const auto mode = choose_mode(services, *row, body->mode);
+  if (!mode) co_return std::unexpected(mode.error());
+  if (mode->empty()) {
+    co_return refuse(422, "unknown_mode",
+                     fmt::format("workspace {} has no modes (mode_schedules in its config.json)",
+                                 row->name.value));
+  }
+  if (!may_have_resources(*row)) {
+    co_return refuse(409, "not_deployed",
+                     fmt::format("workspace {0} is {1}: `workspace deploy {0} {2}` deploys it in "
+                                 "mode {2}",
+                                 row->name.value, to_string(row->status), *mode));
+  }
+  co_return co_await deploy_or_plan(services, call, kFields, Operation::kDeploy);
+}
+
 Task<Reply> plan_workspace(Services& services, Call call) {
   static constexpr std::string_view kFields[] = {"mode", "queue"};
   co_return co_await deploy_or_plan(services, call, kFields, Operation::kPlan);

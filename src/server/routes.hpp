@@ -69,6 +69,8 @@ Task<Reply> list_workspaces(Services& services, Call call);
 Task<Reply> show_workspace(Services& services, Call call);
 Task<Reply> hold_workspace(Services& services, Call call);
 Task<Reply> release_workspace(Services& services, Call call);
+Task<Reply> enable_workspace(Services& services, Call call);
+Task<Reply> disable_workspace(Services& services, Call call);
 Task<Reply> extend_workspace(Services& services, Call call);
 Task<Reply> remove_workspace(Services& services, Call call);
 Task<Reply> list_changes(Services& services, Call call);
@@ -77,6 +79,7 @@ Task<Reply> preview_schedule(Services& services, Call call);
 Task<Reply> list_occurrences(Services& services, Call call);
 // operation_routes.cpp
 Task<Reply> deploy_workspace(Services& services, Call call);
+Task<Reply> change_mode(Services& services, Call call);
 Task<Reply> destroy_workspace(Services& services, Call call);
 Task<Reply> plan_workspace(Services& services, Call call);
 Task<Reply> confirm_workspace(Services& services, Call call);

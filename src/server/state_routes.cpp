@@ -58,6 +58,29 @@ Task<std::expected<void, Problem>> check_idle(Services& services, const Workspac
   co_return std::expected<void, Problem>();
 }
 
+using Masking = std::function<std::string(std::string)>;
+
+// Only values: a secret that happens to be the name of a field is no reason to break the document.
+void mask_values(nlohmann::ordered_json& json, const Masking& masking) {
+  if (json.is_string()) {
+    json = masking(json.get<std::string>());
+  } else if (json.is_structured()) {
+    for (auto& value : json) mask_values(value, masking);
+  }
+}
+
+// Without what tofu calls sensitive, and without the workspace's secrets. Null when it is no state.
+Task<std::expected<nlohmann::ordered_json, Problem>> state_for_people(Services& services,
+                                                                      Workspace row,
+                                                                      const std::string& body) {
+  const auto masked = tofu::masked_state_text(body);
+  if (!masked) co_return refuse(masked.error());
+  auto state = nlohmann::ordered_json::parse(*masked, nullptr, false);
+  if (state.is_discarded()) state = nullptr;
+  mask_values(state, co_await services.parts.masking(std::move(row)));
+  co_return state;
+}
+
 Task<Reply> write_version(Services& services, const Workspace& row, StateMeta meta,
                           std::string body, std::string actor) {
   const auto written = co_await services.parts.store.push_state(
@@ -118,9 +141,10 @@ Task<Reply> show_state(Services& services, Call call) {
                                          .outcome = "accepted"});
     co_return http::json_response(200, std::move(*body));
   }
-  const auto masked = tofu::masked_state_text(*body);
-  if (!masked) co_return refuse(masked.error());
-  co_return http::json_response(200, *masked + "\n");
+  const auto shown = co_await state_for_people(services, *row, *body);
+  if (!shown) co_return std::unexpected(shown.error());
+  co_return http::json_response(
+      200, shown->dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n");
 }
 
 Task<Reply> diff_states(Services& services, Call call) {
@@ -148,7 +172,8 @@ Task<Reply> diff_states(Services& services, Call call) {
   if (!lines) co_return refuse(lines.error());
   std::string text;
   for (const auto& line : *lines) text += line + "\n";
-  co_return http::text_response(200, std::move(text));
+  const Masking masking = co_await services.parts.masking(*row);
+  co_return http::text_response(200, masking(std::move(text)));
 }
 
 Task<Reply> roll_back_state(Services& services, Call call) {
@@ -250,11 +275,10 @@ Task<Reply> show_outputs(Services& services, Call call) {
   if (*current) {
     const auto body = co_await body_of(services, *row, (*current)->number);
     if (!body) co_return std::unexpected(body.error());
-    const auto masked = tofu::masked_state_text(*body);
-    if (!masked) co_return refuse(masked.error());
-    const auto state = nlohmann::ordered_json::parse(*masked, nullptr, false);
-    if (state.is_object() && state.contains("outputs")) {
-      for (const auto& [name, output] : state["outputs"].items()) {
+    const auto state = co_await state_for_people(services, *row, *body);
+    if (!state) co_return std::unexpected(state.error());
+    if (state->is_object() && state->contains("outputs")) {
+      for (const auto& [name, output] : (*state)["outputs"].items()) {
         const bool sensitive = output.value("sensitive", false);
         outputs[name] = {
             {"value", sensitive ? nullptr : output.value("value", nlohmann::ordered_json())},

@@ -108,6 +108,30 @@ Task<Reply> release_workspace(Services& services, Call call) {
   co_return co_await reply_workspace(services, std::move(*row));
 }
 
+namespace {
+
+Task<Reply> switch_workspace(Services& services, Call call, bool enabled) {
+  const auto body = CommandBody::parse(call.request, {});
+  if (!body) co_return std::unexpected(body.error());
+  auto row =
+      co_await edit_workspace(services, call, [enabled](Workspace& w) -> std::optional<Problem> {
+        w.enabled = enabled;
+        return std::nullopt;
+      });
+  if (!row) co_return std::unexpected(row.error());
+  co_return co_await reply_workspace(services, std::move(*row));
+}
+
+}  // namespace
+
+Task<Reply> enable_workspace(Services& services, Call call) {
+  co_return co_await switch_workspace(services, std::move(call), true);
+}
+
+Task<Reply> disable_workspace(Services& services, Call call) {
+  co_return co_await switch_workspace(services, std::move(call), false);
+}
+
 Task<Reply> extend_workspace(Services& services, Call call) {
   static constexpr std::string_view kFields[] = {"by"};
   const auto body = CommandBody::parse(call.request, kFields);

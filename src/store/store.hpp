@@ -25,6 +25,7 @@
 #include "model/tofu_state.hpp"
 #include "model/workspace.hpp"
 #include "runtime/task.hpp"
+#include "store/import.hpp"
 
 namespace provisioner {
 
@@ -80,6 +81,17 @@ struct ConfigChange {
   std::string new_config;
   std::string changed_by;
   Instant changed_at;
+};
+
+// What an installation of the file-based version holds (`migrate import`).
+struct ImportRequest {
+  struct Item {
+    Publication publication;  // its first_cursor: when the schedule goes on
+    ImportedWorkspace workspace;
+  };
+  std::vector<Item> items;
+  std::string source;    // for people: where it was read, and when
+  bool dry_run = false;  // what would become of it; nothing is kept
 };
 
 // --- planning ------------------------------------------------------------------------------------
@@ -374,7 +386,8 @@ class Store {
   virtual Task<Result<std::vector<Workspace>>> workspaces() = 0;      // by name
   virtual Task<Result<Workspace>> workspace(WorkspaceName name) = 0;  // kNotFound
   // Writes what people set: enabled, held, hold_until, hold_reason, ttl_expires_at, retry_at. Who
-  // holds or disables it ends a run that waits to be tried again; so does a publication.
+  // holds or disables it ends a run that waits to be tried again; so does a publication. Who
+  // enables or releases it moves its cursor to now: what was due meanwhile does not fire.
   // kVersionConflict unless `row.version` is current; returns the row with its new version.
   virtual Task<Result<Workspace>> update_workspace(Workspace row, Instant now) = 0;
   // Forgets a workspace with its jobs, runs, ledger and states. kConflict while a run is active.
@@ -478,6 +491,13 @@ class Store {
   virtual Task<Result<ApiToken>> revoke_token(TokenId id, std::string by, Instant now) = 0;
   // Moves last_used_at forward, never back. An unknown id is ok: it may have been pruned.
   virtual Task<Status> touch_token(TokenId id, Instant now) = 0;
+
+  // All of it in one transaction, after which imported_from() is not "" any more. A workspace that
+  // this version has worked on stays as it is. One outcome an item, in their order. kConflict while
+  // somebody holds the lock of a state that is to be replaced.
+  virtual Task<Result<std::vector<ImportOutcome>>> import_installation(ImportRequest request,
+                                                                       Instant now) = 0;
+  virtual Task<Result<std::string>> imported_from() = 0;  // the first source; "" = none
 
   virtual Task<Status> audit(AuditEvent event) = 0;
   virtual Task<Result<std::vector<AuditEvent>>> audit_events(AuditFilter filter) = 0;

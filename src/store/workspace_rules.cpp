@@ -38,7 +38,8 @@ std::optional<Republished> after_publication(const Workspace& before, const Publ
                      .change_type = before.detached ? "returned" : "updated"};
 }
 
-Result<PeoplesChange> with_peoples_choices(const Workspace& before, const Workspace& row) {
+Result<PeoplesChange> with_peoples_choices(const Workspace& before, const Workspace& row,
+                                           Instant now) {
   if (before.version != row.version) {
     return fail(ErrorKind::kVersionConflict,
                 fmt::format("workspace {} has version {}, not {}: somebody changed it meanwhile",
@@ -53,7 +54,9 @@ Result<PeoplesChange> with_peoples_choices(const Workspace& before, const Worksp
   changed.retry_at = row.retry_at;
   const bool decides = changed.enabled != before.enabled || changed.held != before.held ||
                        changed.hold_until != before.hold_until;
-  return PeoplesChange{.row = std::move(changed), .outdates_plans = decides};
+  const bool goes_on = is_suspended(before, now) && !is_suspended(changed, now);
+  return PeoplesChange{
+      .row = std::move(changed), .outdates_plans = decides, .starts_anew = goes_on};
 }
 
 Status check_cursor(const PlanCommit& plan, const ScheduleCursor& present, Instant now) {

@@ -37,8 +37,10 @@ std::optional<Republished> after_publication(const Workspace& before, const Publ
 struct PeoplesChange {
   Workspace row;
   bool outdates_plans = false;  // a plan that did not see the switch or the hold must not fire
+  bool starts_anew = false;  // the schedule goes on at now: what was due meanwhile is not made up
 };
-Result<PeoplesChange> with_peoples_choices(const Workspace& before, const Workspace& row);
+Result<PeoplesChange> with_peoples_choices(const Workspace& before, const Workspace& row,
+                                           Instant now);
 
 // A plan moves the cursor forward, to at most now, over exactly the occurrences given.
 Status check_cursor(const PlanCommit& plan, const ScheduleCursor& present, Instant now);

@@ -450,6 +450,14 @@ Task<Result<std::vector<AuditEvent>>> SimulatedStore::audit_events(AuditFilter f
   return read<std::vector<AuditEvent>>("audit_events",
                                        [=](Store& s) { return s.audit_events(filter); });
 }
+Task<Result<std::vector<ImportOutcome>>> SimulatedStore::import_installation(ImportRequest request,
+                                                                             Instant now) {
+  return write<std::vector<ImportOutcome>>(
+      "import_installation", [=](Store& s) { return s.import_installation(request, now); });
+}
+Task<Result<std::string>> SimulatedStore::imported_from() {
+  return read<std::string>("imported_from", [](Store& s) { return s.imported_from(); });
+}
 Task<Status> SimulatedStore::audit(AuditEvent event) {
   return write<void>("audit", [=](Store& s) { return s.audit(event); });
 }

@@ -146,6 +146,9 @@ class SimulatedStore final : public Store {
   Task<Result<ApiToken>> token_by_hash(std::string hash) override;
   Task<Result<ApiToken>> revoke_token(TokenId id, std::string by, Instant now) override;
   Task<Status> touch_token(TokenId id, Instant now) override;
+  Task<Result<std::vector<ImportOutcome>>> import_installation(ImportRequest request,
+                                                               Instant now) override;
+  Task<Result<std::string>> imported_from() override;
   Task<Status> audit(AuditEvent event) override;
   Task<Result<std::vector<AuditEvent>>> audit_events(AuditFilter filter) override;
   Task<Result<PruneReport>> prune(RetentionPolicy policy, Instant now) override;

@@ -7,6 +7,7 @@
 #include "runtime/random.hpp"
 #include "store/postgres/attempts.hpp"
 #include "store/postgres/calls.hpp"
+#include "store/postgres/imports.hpp"
 #include "store/postgres/jobs.hpp"
 #include "store/postgres/leadership.hpp"
 #include "store/postgres/ping.hpp"
@@ -28,6 +29,9 @@ constexpr Duration kMigrationDeadline = std::chrono::minutes(5);
 
 // Deletes may be many, and nobody waits for them.
 constexpr Duration kPruningDeadline = std::chrono::minutes(5);
+
+// Thousands of workspaces, and a person who waits for them.
+constexpr Duration kImportDeadline = std::chrono::minutes(10);
 
 class PostgresStore final : public Store {
  public:
@@ -300,6 +304,27 @@ class PostgresStore final : public Store {
 
   Task<Result<std::string>> lock_file(WorkspaceName workspace) override {
     return call<std::string>([=](auto& tx) { return postgres::lock_file(tx, workspace); });
+  }
+
+  Task<Result<std::vector<ImportOutcome>>> import_installation(ImportRequest request,
+                                                               Instant now) override {
+    using Outcomes = std::vector<ImportOutcome>;
+    const auto outcomes = std::make_shared<Outcomes>();
+    const bool dry_run = request.dry_run;
+    const auto wanted = std::make_shared<const ImportRequest>(std::move(request));
+    auto done = co_await patient_call<Outcomes>(
+        [wanted, now, outcomes](auto& tx) -> Task<Result<Outcomes>> {
+          auto imported = co_await postgres::import_installation(tx, *wanted, now);
+          if (!imported || !wanted->dry_run) co_return imported;
+          *outcomes = std::move(*imported);
+          co_return fail(ErrorKind::kCancelled, "nothing is kept of it");
+        },
+        {.call = kImportDeadline, .round_trip = kImportDeadline});
+    if (dry_run && !done && done.error().kind == ErrorKind::kCancelled) co_return *outcomes;
+    co_return done;
+  }
+  Task<Result<std::string>> imported_from() override {
+    return call<std::string>([](auto& tx) { return postgres::imported_from(tx); });
   }
 
   Task<Status> audit(AuditEvent event) override {

@@ -239,12 +239,16 @@ Task<Result<Workspace>> lock_workspace(Transaction& tx, const WorkspaceName& nam
 Task<Result<Workspace>> update_workspace(Transaction& tx, const Workspace& row, Instant now) {
   const Result<Workspace> before = co_await lock_workspace(tx, row.name);
   if (!before) co_return before;
-  auto change = with_peoples_choices(*before, row);
+  auto change = with_peoples_choices(*before, row, now);
   if (!change) co_return std::unexpected(change.error());
   if (change->row == *before) co_return before;
   change->row = co_await without_retry(tx, *before, std::move(change->row), now);
   save_workspace(tx, *before, change->row, now);
   if (change->outdates_plans) outdate_plans(tx, row.name);
+  if (change->starts_anew) {
+    tx.send("UPDATE schedules SET cursor = greatest(cursor, $1) WHERE workspace = $2", now,
+            row.name);
+  }
   co_return co_await workspace(tx, row.name);
 }
 

@@ -17,6 +17,7 @@
 #include "runtime/directory_lock.hpp"
 #include "store/copy/copy_mark.hpp"
 #include "store/sqlite/attempts.hpp"
+#include "store/sqlite/imports.hpp"
 #include "store/sqlite/jobs.hpp"
 #include "store/sqlite/leadership.hpp"
 #include "store/sqlite/owner_thread.hpp"
@@ -314,6 +315,25 @@ class SqliteStore final : public Store {
   }
   Task<Status> touch_token(TokenId id, Instant now) override {
     return call<void>([=](auto& tx) { return sqlite::touch_token(tx, id, now); });
+  }
+
+  Task<Result<std::vector<ImportOutcome>>> import_installation(ImportRequest request,
+                                                               Instant now) override {
+    using Outcomes = std::vector<ImportOutcome>;
+    const auto outcomes = std::make_shared<Outcomes>();
+    const bool dry_run = request.dry_run;
+    auto done = co_await call<Outcomes>(
+        [request = std::move(request), now, outcomes](auto& tx) -> Result<Outcomes> {
+          auto imported = sqlite::import_installation(tx, request, now);
+          if (!imported || !request.dry_run) return imported;
+          *outcomes = std::move(*imported);
+          return fail(ErrorKind::kCancelled, "nothing is kept of it");
+        });
+    if (dry_run && !done && done.error().kind == ErrorKind::kCancelled) co_return *outcomes;
+    co_return done;
+  }
+  Task<Result<std::string>> imported_from() override {
+    return call<std::string>([](auto& tx) { return sqlite::imported_from(tx); });
   }
 
   Task<Status> audit(AuditEvent event) override {

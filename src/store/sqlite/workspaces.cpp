@@ -182,12 +182,15 @@ Result<Workspace> workspace(Transaction& tx, const WorkspaceName& name) {
 Result<Workspace> update_workspace(Transaction& tx, const Workspace& row, Instant now) {
   const Result<Workspace> before = workspace(tx, row.name);
   if (!before) return before;
-  auto change = with_peoples_choices(*before, row);
+  auto change = with_peoples_choices(*before, row, now);
   if (!change) return std::unexpected(change.error());
   if (change->row == *before) return before;
   change->row = without_retry(tx, *before, std::move(change->row), now);
   save_workspace(tx, *before, change->row, now);
   if (change->outdates_plans) outdate_plans(tx, row.name);
+  if (change->starts_anew) {
+    tx.sql("UPDATE schedules SET cursor = max(cursor, ?) WHERE workspace = ?").run(now, row.name);
+  }
   return workspace(tx, row.name);
 }
 

@@ -241,6 +241,23 @@ class StoreContract : public ::testing::TestWithParam<StoreMaker> {
         await(store().write_state(slot(), fence, "lock-1", meta(serial), body(serial), "", now_)));
   }
 
+  // A workspace of the file-based version; a deployed one brings state 3.
+  ImportRequest::Item import_item(const std::string& name, WorkspaceStatus status) const {
+    ImportRequest::Item item{.publication = publication(name),
+                             .workspace = {.bundle = "content of v1", .status = status}};
+    if (status == WorkspaceStatus::kDeployed) {
+      item.workspace.last_deployed = now_ - std::chrono::hours(24);
+      item.workspace.state = ImportedState{meta(3), body(3)};
+    }
+    return item;
+  }
+  std::vector<ImportOutcome> imported(std::vector<ImportRequest::Item> items,
+                                      bool dry_run = false) {
+    return must(await(store().import_installation(
+        {.items = std::move(items), .source = "/old at noon", .dry_run = dry_run}, now_)));
+  }
+  std::string imported_from() { return must(await(store().imported_from())); }
+
   Workspace shop() { return must(await(store().workspace(WorkspaceName(kShop)))); }
   Run run(const RunId& id) { return must(await(store().run(id))); }
 

@@ -86,6 +86,41 @@ TEST_P(StoreContract, DisablingByHandOutlivesTheSameFileAndEndsWithAnotherOne) {
   EXPECT_TRUE(must(await(store().publish(publication(kShop), now_))).enabled);
 }
 
+TEST_P(StoreContract, WhatIsEnabledOrReleasedGoesOnAtNow) {
+  Workspace w = given_workspace();
+  const Instant start = shop_cursor().cursor;
+  w.enabled = false;
+  w = must(await(store().update_workspace(w, now_)));
+  EXPECT_EQ(shop_cursor().cursor, start);
+  w.enabled = true;
+  w = must(await(store().update_workspace(w, now_ + std::chrono::hours(1))));
+  EXPECT_EQ(shop_cursor().cursor, now_ + std::chrono::hours(1));
+  w.held = true;
+  w = must(await(store().update_workspace(w, now_ + std::chrono::hours(2))));
+  EXPECT_EQ(shop_cursor().cursor, now_ + std::chrono::hours(1));
+  w.held = false;
+  w = must(await(store().update_workspace(w, now_ + std::chrono::hours(3))));
+  EXPECT_EQ(shop_cursor().cursor, now_ + std::chrono::hours(3));
+  // Whose clock is behind does not move it back.
+  w.enabled = false;
+  w = must(await(store().update_workspace(w, now_)));
+  w.enabled = true;
+  must(await(store().update_workspace(w, now_)));
+  EXPECT_EQ(shop_cursor().cursor, now_ + std::chrono::hours(3));
+}
+
+TEST_P(StoreContract, AHoldThatHasEndedByItselfIsTakenAwayWithoutSkippingAnything) {
+  Workspace w = given_workspace();
+  const Instant start = shop_cursor().cursor;
+  w.held = true;
+  w.hold_until = now_ + std::chrono::hours(1);
+  w = must(await(store().update_workspace(w, now_)));
+  w.held = false;
+  w.hold_until.reset();
+  must(await(store().update_workspace(w, now_ + std::chrono::hours(2))));
+  EXPECT_EQ(shop_cursor().cursor, start);
+}
+
 TEST_P(StoreContract, AVanishedFolderDetachesAndComesBack) {
   given_workspace();
   must(await(store().detach(WorkspaceName(kShop), InstanceId(), "instance host-1", now_)));

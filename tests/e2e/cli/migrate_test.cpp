@@ -178,6 +178,42 @@ TEST_F(Migrate, TheClusterGoesOnWhereTheOneInstanceWas) {
   EXPECT_EQ(installation_.runs("shop").front()["operation"], "destroy");
 }
 
+TEST_F(Migrate, AnOldInstallationIsImportedIntoTheDatabase) {
+  installation_.add_workspace("shop", {{"enabled", true}, {"destroy_schedule", "0 0 1 1 *"}});
+  write_file(installation_.state_dir() / "scheduler.json",
+             R"({"workspaces": {"shop": {"name": "shop", "status": "deployed"}}})");
+  write_file(installation_.state_dir() / "deployments" / "shop" / "terraform.tfstate",
+             R"({"version": 4, "terraform_version": "1.5.7", "serial": 3, "lineage": "of-old",
+                 "outputs": {}, "resources": [{"mode": "managed", "type": "terraform_data",
+                 "name": "one", "provider": "provider[\"terraform.io/builtin/terraform\"]",
+                 "instances": [{"schema_version": 0, "attributes": {"id": "a", "input":
+                 {"type": "string", "value": "one"}, "output": {"type": "string", "value": "one"},
+                 "triggers_replace": null}, "sensitive_attributes": []}]}]})");
+  move_to_database();
+  const Json tried = installation_.query({"migrate", "import", "--dry-run"});
+  EXPECT_EQ(rows_in_database(), "0");
+  const Json done = installation_.query({"migrate", "import"});
+  EXPECT_EQ(done["workspaces"], tried["workspaces"]);
+  EXPECT_EQ(done["workspaces"][0]["status"], "deployed") << done;
+
+  start();
+  const auto plan = installation_.command({"workspace", "plan", "shop"});
+  EXPECT_EQ(plan.code, 0) << plan.err;
+  EXPECT_THAT(plan.out + plan.err, Not(HasSubstr("to add, 1")));
+  // An instance that was seen lately may be alive: nothing is imported under it.
+  installation_.kill_daemon();
+  running_ = false;
+  const auto refused = installation_.command({"migrate", "import"});
+  EXPECT_EQ(refused.code, 4);
+  EXPECT_THAT(refused.err, HasSubstr("stop the daemons first"));
+  start();
+  ASSERT_EQ(installation_.command({"workspace", "destroy", "shop", "--yes"}).code, 0)
+      << installation_.log();
+  const Json state = Json::parse(installation_.command({"state", "pull", "shop"}).out);
+  EXPECT_EQ(state["lineage"], "of-old");
+  EXPECT_TRUE(state["resources"].empty());
+}
+
 TEST_F(Migrate, WhatIsNotWholeIsNotThere) {
   live();
   stop();

@@ -131,8 +131,10 @@ TEST_F(DebianPackage, BringsAUnitThatSystemdUnderstands) {
   EXPECT_EQ(copy_->run("stat -c '%a %U:%G' /etc/provisioner/environment").out,
             "640 root:provisioner\n")
       << "it may hold secrets";
-  EXPECT_EQ(copy_->run("workspacectl --help").code, 0);
-  EXPECT_EQ(copy_->run("templatectl --help").code, 0);
+  for (const std::string old_name : {"workspacectl", "jobctl", "templatectl"}) {
+    EXPECT_EQ(copy_->run(old_name + " --help").code, 0) << old_name;
+    EXPECT_EQ(copy_->run(old_name + " --version-full").code, 0) << old_name;
+  }
   EXPECT_EQ(copy_->run("bash -n /usr/share/bash-completion/completions/provisioner").code, 0);
 }
 

@@ -75,6 +75,9 @@ class ApiTest : public ::testing::Test {
         .health = [] { return std::vector<HealthCheck>{{.name = "store"}}; },
         .config_problems = [this] { return problems_; },
         .reload = []() -> Task<Status> { co_return Status(); },
+        .masking = [](Workspace) -> Task<std::function<std::string(std::string)>> {
+          co_return [](std::string text) { return text; };
+        },
         .runner_api = [](http::Request request) -> Task<http::Response> {
           co_return http::text_response(200, "runner " + request.path());
         }});

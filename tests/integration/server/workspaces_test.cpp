@@ -38,6 +38,42 @@ TEST_F(WorkspacesApi, HoldsAndReleases) {
   EXPECT_EQ(released["active_run"], nullptr);
 }
 
+TEST_F(WorkspacesApi, EnablesAndDisables) {
+  given_workspace("shop", {{"deploy_schedule", "* * * * *"}});
+  const json disabled = read(post("/workspaces/shop/disable"));
+  EXPECT_EQ(disabled["enabled"], false);
+  EXPECT_EQ(disabled["next"], nullptr);
+  const Instant before = clock_.now();
+  const json enabled = read(post("/workspaces/shop/enable"));
+  EXPECT_EQ(enabled["enabled"], true);
+  EXPECT_EQ(enabled["active_run"], nullptr);
+  EXPECT_GE(must(await(store_->view({.workspace = WorkspaceName("shop")}))).cursor.cursor, before);
+  EXPECT_EQ(code(post("/workspaces/shop/enable", {{"now", true}})), "422 invalid_request");
+  EXPECT_EQ(code(post("/workspaces/nobody/disable")), "404 workspace_not_found");
+}
+
+TEST_F(WorkspacesApi, AModeIsChangedOnlyOfWhatIsDeployed) {
+  given_workspace("shop", {{"mode_schedules", {{"busy", "0 8 * * *"}, {"quiet", "0 18 * * *"}}}});
+  const http::Response pending = post("/workspaces/shop/mode", {{"mode", "busy"}});
+  EXPECT_EQ(code(pending), "409 not_deployed");
+  EXPECT_NE(pending.body.find("workspace deploy shop busy"), std::string::npos) << pending.body;
+  EXPECT_EQ(code(post("/workspaces/shop/mode", {{"mode", "calm"}})), "422 unknown_mode");
+  const http::Response none = post("/workspaces/shop/mode");
+  EXPECT_EQ(code(none), "422 mode_required");
+  EXPECT_EQ(json::parse(none.body)["choices"], json({"busy", "quiet"}));
+  post("/workspaces/shop/deploy", {{"mode", "busy"}});
+  finish(claim().fence);
+  const http::Response changed = post("/workspaces/shop/mode", {{"mode", "quiet"}});
+  EXPECT_EQ(changed.status, 202) << changed.body;
+  EXPECT_EQ(read(changed)["mode"], "quiet");
+  EXPECT_EQ(read(changed)["operation"], "deploy");
+  finish(claim().fence);
+  EXPECT_EQ(read(get("/workspaces/shop"))["mode"], "quiet");
+  given_workspace("plain");
+  EXPECT_EQ(code(post("/workspaces/plain/mode", {{"mode", "busy"}})), "422 unknown_mode");
+  EXPECT_EQ(code(post("/workspaces/plain/mode")), "422 unknown_mode");
+}
+
 TEST_F(WorkspacesApi, ReleaseWithConvergeActsOnTheLastOccurrence) {
   given_workspace("shop", {{"deploy_schedule", "* * * * *"}});
   post("/workspaces/shop/hold");

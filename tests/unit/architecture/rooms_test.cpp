@@ -29,6 +29,7 @@ const std::map<std::string, std::set<std::string>> kMayUse = {
      {"base", "runtime", "schedule", "model", "config", "http", "store", "tofu", "runner",
       "telemetry"}},
     {"templates", {"base", "runtime", "schedule", "model", "config", "store", "tofu", "telemetry"}},
+    {"migration", {"base", "runtime", "schedule", "model", "config", "store", "tofu", "execution"}},
     {"server",
      {"base", "runtime", "schedule", "model", "config", "http", "store", "tofu", "scheduler",
       "execution", "templates", "telemetry"}},

@@ -1,0 +1,7 @@
+resource "terraform_data" "registry" {
+  input = "registry.example.org"
+}
+
+output "address" {
+  value = terraform_data.registry.output
+}
