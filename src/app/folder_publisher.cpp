@@ -25,18 +25,36 @@ constexpr Duration kFullScanEvery = std::chrono::minutes(10);
 
 FolderSource workspace_folders(std::filesystem::path workspaces_dir, ContentScan scan) {
   const auto name_of = [](const WorkspaceName& name) { return name.value; };
+  return {.noun = "workspace",
+          .entry_noun = "folder",
+          .if_vanished =
+              "and keeps its last content and its destroy schedule; 'workspace remove' "
+              "forgets it",
+          .scan = [workspaces_dir] { return scan_workspaces(workspaces_dir); },
+          .read =
+              [workspaces_dir](const WorkspaceName& name) {
+                return read_workspace_folder(workspaces_dir, name);
+              },
+          .load =
+              [scan = std::move(scan)](WorkspaceFolder folder, const TemplateContent* base) {
+                return load_workspace(std::move(folder), scan, base);
+              },
+          .owns = [](const WorkspaceName& name) { return !is_standalone(name); },
+          .shown = name_of,
+          .entry = name_of};
+}
+
+FolderSource standalone_jobs(std::filesystem::path jobs_dir) {
   return {
-      .noun = "workspace",
-      .entry_noun = "folder",
-      .if_vanished =
-          "and keeps its last content and its destroy schedule; 'workspace remove' "
-          "forgets it",
-      .scan = [workspaces_dir] { return scan_workspaces(workspaces_dir); },
-      .read = [workspaces_dir](
-                  const WorkspaceName& name) { return read_workspace_folder(workspaces_dir, name); },
-      .read = [jobs_dir](const WorkspaceName& home) {
-        return read_standalone_job(jobs_dir, standalone_job_of(home));
-      },
+      .noun = "job",
+      .entry_noun = "file",
+      .if_vanished = "and runs no more",
+      .may_be_absent = true,
+      .scan = [jobs_dir] { return scan_standalone_jobs(jobs_dir); },
+      .read =
+          [jobs_dir](const WorkspaceName& home) {
+            return read_standalone_job(jobs_dir, standalone_job_of(home));
+          },
       .load = [](WorkspaceFolder file, const TemplateContent*) -> Result<LoadedWorkspace> {
         return load_standalone_job(std::move(file));
       },

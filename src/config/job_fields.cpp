@@ -10,9 +10,9 @@
 
 #include "base/text.hpp"
 #include "config/fingerprint.hpp"
-#include "config/job_order.hpp"
 #include "config/json_document.hpp"
 #include "config/placeholders.hpp"
+#include "model/job_order.hpp"
 
 namespace provisioner {
 namespace {
@@ -386,6 +386,7 @@ void read_jobs(const json& document, WorkspaceSpec& spec, FileProblems& problems
   for (std::size_t i = 0; i < spec.jobs.size(); ++i) {
     auto& job = spec.jobs[i];
     job.definition = definition_of(document, *sources[i], job);
+    job.inputs_hash = sha256_hex(job.definition);
     job.schedule_hash = schedule_hash_of(job, spec);
   }
 }

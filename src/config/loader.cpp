@@ -181,7 +181,8 @@ Result<WorkspaceFolder> read_standalone_job(const fs::path& jobs_dir, const JobN
   WorkspaceFolder read{.shown = (jobs_dir.filename() / file).string()};
   std::string text;
   const auto path = jobs_dir / file;
-  if (const auto done = append_file(AT_FDCWD, path.c_str(), true, kMostConfigBytes, read.shown, text);
+  if (const auto done =
+          append_file(AT_FDCWD, path.c_str(), true, kMostConfigBytes, read.shown, text);
       !done) {
     return std::unexpected(done.error());
   }

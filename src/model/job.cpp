@@ -75,38 +75,6 @@ Result<std::set<JobEvent>> parse_job_events(std::string_view text) {
   return events;
 }
 
-std::vector<std::size_t> in_order(const std::vector<JobSpec>& jobs) {
-  std::map<JobName, std::size_t> index;
-  for (std::size_t i = 0; i < jobs.size(); ++i) index.emplace(jobs[i].name, i);
-  std::vector<std::size_t> missing(jobs.size());  // how many of its dependencies come later
-  std::vector<std::vector<std::size_t>> below(jobs.size());
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    for (const JobName& above : jobs[i].depends_on) {
-      const auto found = index.find(above);
-      if (found == index.end()) continue;
-      ++missing[i];
-      below[found->second].push_back(i);
-    }
-  }
-  std::set<std::size_t> ready;
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    if (missing[i] == 0) ready.insert(i);
-  }
-  std::vector<std::size_t> order;
-  while (!ready.empty()) {
-    const std::size_t first = *ready.begin();
-    ready.erase(ready.begin());
-    order.push_back(first);
-    for (const std::size_t next : below[first]) {
-      if (--missing[next] == 0) ready.insert(next);
-    }
-  }
-  for (std::size_t i = 0; i < jobs.size(); ++i) {
-    if (missing[i] > 0) order.push_back(i);
-  }
-  return order;
-}
-
 WorkspaceName home_of(const JobName& standalone) {
   return WorkspaceName(fmt::format("{}.{}", kStandalone, standalone.value));
 }

@@ -71,10 +71,6 @@ struct JobSpec {
   std::string schedule_hash;  // of everything that decides when it runs
 };
 
-// Indexes of `jobs` so that each comes after those that it depends on, else in their order. Those of
-// a circle come last.
-std::vector<std::size_t> in_order(const std::vector<JobSpec>& jobs);
-
 enum class JobStatus { kPending, kRunning, kSuccess, kFailed, kTimeout, kSkipped };
 std::string_view to_string(JobStatus status);  // "pending", ...
 Result<JobStatus> parse_job_status(std::string_view text);

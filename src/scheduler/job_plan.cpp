@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/text.hpp"
+#include "model/job_order.hpp"
 #include "scheduler/ledger.hpp"
 #include "scheduler/plan.hpp"
 
@@ -52,7 +53,7 @@ std::string jobs_listed(const std::vector<std::string>& names) {
 class Planner {
  public:
   Planner(const JobsSituation& s, const std::function<RunId()>& new_id)
-      : s_(s), new_id_(new_id), order_(in_order(s.own.spec.jobs)) {
+      : s_(s), new_id_(new_id), order_(order_of(s.own.spec.jobs).in_order) {
     for (const Job& row : s.view.jobs) rows_.emplace(row.name, row);
     for (const JobRun& run : s.view.runs) note(run);
   }

@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "config/job_order.hpp"
+#include "model/job_order.hpp"
 #include "config/placeholders.hpp"
 
 namespace provisioner {

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 
+#include "model/job_order.hpp"
 #include "tests/unit/scheduler/story.hpp"
 
 namespace provisioner {
@@ -55,7 +56,7 @@ class Jobs : public ::testing::Test {
   // The store's rows, as a decision at `since` has left them.
   void known_since(const std::string& since) {
     view_.jobs.clear();
-    const auto order = in_order(story_.spec.jobs);
+    const auto order = order_of(story_.spec.jobs).in_order;
     for (std::size_t place = 0; place < order.size(); ++place) {
       const JobSpec& spec = story_.spec.jobs[order[place]];
       Job row;
@@ -440,7 +441,7 @@ TEST(JobOrder, DependenciesComeFirstAndElseTheOrderOfTheFileHolds) {
   std::vector<JobSpec> jobs(4);
   for (std::size_t i = 0; i < 4; ++i) jobs[i].name = JobName(std::string(1, "abcd"[i]));
   jobs[0].depends_on = {JobName("c")};
-  EXPECT_THAT(in_order(jobs), ElementsAre(1, 2, 0, 3));
+  EXPECT_THAT(order_of(jobs).in_order, ElementsAre(1, 2, 0, 3));
 }
 
 }  // namespace

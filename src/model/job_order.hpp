@@ -13,7 +13,8 @@ struct JobOrder {
   // Of each job: how many stand before it. Whoever waits stands behind those it waits for; else the
   // order of the file counts. Template jobs are destroyed from the last to the first.
   std::vector<std::size_t> positions;
-  std::string circle;  // "a -> b -> a"; then there is no order. "" = none
+  std::vector<std::size_t> in_order;  // the jobs' indexes, the other way round
+  std::string circle;                 // "a -> b -> a"; then there is no order. "" = none
 };
 
 // Names that no job has are left out of account.

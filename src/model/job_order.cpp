@@ -1,4 +1,4 @@
-#include "config/job_order.hpp"
+#include "model/job_order.hpp"
 
 #include <algorithm>
 #include <map>
@@ -39,18 +39,18 @@ JobOrder order_of(const std::vector<JobSpec>& jobs) {
     }
     if (waits_for[i].empty()) ready.insert(i);
   }
-  JobOrder order{.positions = std::vector<std::size_t>(jobs.size()), .circle = ""};
-  std::size_t placed = 0;
+  JobOrder order{.positions = std::vector<std::size_t>(jobs.size()), .in_order = {}, .circle = ""};
   while (!ready.empty()) {
     const std::size_t first = *ready.begin();
     ready.erase(ready.begin());
-    order.positions[first] = placed++;
+    order.positions[first] = order.in_order.size();
+    order.in_order.push_back(first);
     for (const std::size_t next : awaited_by[first]) {
       waits_for[next].erase(first);
       if (waits_for[next].empty()) ready.insert(next);
     }
   }
-  if (placed == jobs.size()) return order;
+  if (order.in_order.size() == jobs.size()) return order;
   const auto stuck = std::ranges::find_if(waits_for, [](const auto& w) { return !w.empty(); });
   order.circle = find_circle(jobs, waits_for, static_cast<std::size_t>(stuck - waits_for.begin()));
   return order;
