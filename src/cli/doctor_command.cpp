@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/text.hpp"
 #include "cli/exit_code.hpp"
 #include "cli/session.hpp"
 #include "cli/terminal.hpp"
@@ -95,6 +96,18 @@ std::vector<Finding> check_tofu(const Settings& settings, const Session& session
   return findings;
 }
 
+// Only templates need it.
+Finding check_git(const Session& session) {
+  const auto path = session.environment.find("PATH");
+  const std::string_view folders =
+      path == session.environment.end() ? std::string_view() : path->second;
+  for (const auto folder : split(folders, ':')) {
+    const auto program = std::filesystem::path(folder) / "git";
+    if (access(program.c_str(), X_OK) == 0) return {"git", Verdict::kGood, program.string()};
+  }
+  return {"git", Verdict::kWarning, "not on PATH: templates cannot be fetched without it"};
+}
+
 // The programs of an attempt. `name` is "guard" or "runner".
 Finding check_program(const std::string& name) {
   std::error_code error;
@@ -133,6 +146,7 @@ std::vector<Finding> examine(Session& session) {
   findings.push_back(check_directory("logs", settings.log_dir, true));
   findings.push_back(check_disk(settings.state_dir));
   for (auto& finding : check_tofu(settings, session)) findings.push_back(std::move(finding));
+  findings.push_back(check_git(session));
   findings.push_back(check_program("guard"));
   findings.push_back(check_program("runner"));
   findings.push_back(check_daemon(session));

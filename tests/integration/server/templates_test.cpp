@@ -153,6 +153,25 @@ TEST_F(TemplatesTest, WhatIsNotUsedIsRemovedAtOnce) {
   EXPECT_EQ(ask("DELETE", "/templates/web").status, 404);
 }
 
+TEST_F(TemplatesTest, ChangesAreTold) {
+  add();
+  const auto all = events(
+      "/events", [](const Event& event) { return event.name == "template_removed"; },
+      [this](Event event) -> Task<> {
+        if (event.name == "hello") {
+          auto row = must(co_await store_->template_named(TemplateName("web")));
+          row.description = "other";
+          must(co_await store_->put_template(row));
+        }
+        if (event.name == "template") {
+          must(co_await store_->remove_template(TemplateName("web")));
+        }
+      });
+  ASSERT_GE(all.size(), 3u);
+  EXPECT_EQ(json::parse(all[all.size() - 2].data)["description"], "other");
+  EXPECT_EQ(all.back().data, "web");
+}
+
 TEST_F(TemplatesTest, CommandsAreAudited) {
   add();
   post("/templates/web/update");
