@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.hpp"
+#include "config/placeholders.hpp"
 #include "runner/attempt_directory.hpp"
 #include "tofu/variables.hpp"
 
@@ -52,6 +53,53 @@ Status check_environment(const ConfigValues& environment, bool own_backend) {
     }
   }
   return {};
+}
+
+// More is cut. A job that prints without end must not fill the store.
+constexpr std::int64_t kJobLogLimit = 10ll * 1024 * 1024;
+// A script that heeds the SIGINT needs less than a tofu that writes its state.
+constexpr Duration kJobStopAllowance = std::chrono::seconds(10);
+
+std::vector<PlaceholderValue> values_of(const Run& run) {
+  return {{"workspace_name", shown_workspace(run.workspace)},
+          {"job_name", run.job.value},
+          {"run_id", run.id.value},
+          {"mode", run.mode},
+          {"trigger", std::string(to_string(run.trigger))}};
+}
+
+// The definition of a job's run holds this one alone.
+Result<const JobSpec*> job_of(const Run& run, const WorkspaceSpec& spec) {
+  const auto found = std::ranges::find(spec.jobs, run.job, &JobSpec::name);
+  if (found != spec.jobs.end()) return &*found;
+  return fail(ErrorKind::kInvalid,
+              fmt::format("the definition of this run holds no job {}", run.job.value));
+}
+
+// Only what stands in the file is filled in: a secret is passed on as it is.
+Result<ResolvedValues> job_environment(const JobSpec& job, const Run& run,
+                                       const SecretSources& sources) {
+  if (auto ok = check_environment(job.environment, false); !ok) return std::unexpected(ok.error());
+  ConfigValues values = job.environment;
+  for (auto& [name, value] : values) {
+    if (!value.is_secret()) value.text = fill_placeholders(value.text, values_of(run));
+  }
+  return resolve_values(values, fmt::format("jobs.{}.environment", job.name.value), sources);
+}
+
+void describe_work(const JobSpec& job, const Run& run, const Settings& settings,
+                   runner::Assignment& assignment) {
+  runner::JobWork work{.name = job.name};
+  if (job.type == JobType::kScript) {
+    work.script = job.body;
+  } else {
+    work.command = fill_placeholders(job.body, values_of(run));
+  }
+  work.working_dir = fill_placeholders(job.working_dir, values_of(run));
+  assignment.job = std::move(work);
+  assignment.own_backend = true;  // no state of ours is in its reach
+  assignment.log_limit = kJobLogLimit;
+  assignment.stop_allowance = std::min(settings.runs.stop_allowance, kJobStopAllowance);
 }
 
 }  // namespace
@@ -121,37 +169,62 @@ Result<runner::Assignment> make_assignment(const AssignmentInputs& inputs) {
   auto environment = resolve_values(spec.environment, "environment", inputs.secrets);
   if (!environment) return std::unexpected(environment.error());
 
+  const JobSpec* job = nullptr;
+  ResolvedValues own;
+  if (!run.job.empty()) {
+    auto found = job_of(run, spec);
+    if (!found) return std::unexpected(found.error());
+    job = *found;
+    auto resolved = job_environment(*job, run, inputs.secrets);
+    if (!resolved) return std::unexpected(resolved.error());
+    own = std::move(*resolved);
+  }
+  const bool is_script = run.operation == Operation::kJob;
+  if (is_script && job == nullptr) return fail(ErrorKind::kInvalid, "this run names no job");
+
   runner::Assignment assignment;
   assignment.workspace = run.workspace;
   assignment.operation = run.operation;
   assignment.binary = inputs.binary;
   assignment.commands = spec.commands;
-  assignment.environment = child_environment(*inputs.environment, settings.environment.pass);
+  assignment.environment =
+      child_environment(*inputs.environment, is_script ? std::span<const std::string>()
+                                                       : std::span(settings.environment.pass));
   // What tofu and its children record joins the trace of the run.
   assignment.environment["TRACEPARENT"] = format_traceparent(run.correlation_id, span_of(run.id));
   for (const auto& [name, json] : environment->json) assignment.environment[name] = as_text(json);
-  assignment.environment["WORKSPACE_ID"] = run.workspace.value;
+  for (const auto& [name, json] : own.json) assignment.environment[name] = as_text(json);
+  assignment.environment["WORKSPACE_ID"] = shown_workspace(run.workspace);
+  if (job != nullptr) assignment.environment["JOB_NAME"] = job->name.value;
 
   const bool takes_mode =
       !run.mode.empty() && inputs.content.variables.contains(std::string(tofu::kModeVariable));
-  if (!variables->json.empty() || takes_mode) {
+  // A template takes what it declares of the workspace's variables.
+  if (job != nullptr) {
+    std::erase_if(variables->json, [&](const auto& variable) {
+      return !inputs.content.variables.contains(variable.first);
+    });
+  }
+  if (!is_script && (!variables->json.empty() || takes_mode)) {
     auto text = tofu::variable_file(variables->json, run.mode, inputs.content.variables);
     if (!text) return std::unexpected(text.error());
     assignment.variables = std::move(*text);
   }
   std::vector<std::string> secrets = std::move(variables->secrets);
   std::ranges::move(environment->secrets, std::back_inserter(secrets));
+  std::ranges::move(own.secrets, std::back_inserter(secrets));
   assignment.masks = masks_of(secrets);
 
   assignment.needs_agreement = run.needs_agreement() && spec.on_change != OnChange::kForce;
   assignment.upgrade = run.upgrade;
   assignment.own_backend = inputs.content.own_backend;
-  assignment.cache_directory = runner::cache_directory(settings.state_dir, run.workspace).string();
+  assignment.cache_directory = runner::cache_directory(settings.state_dir, slot_of(run)).string();
   assignment.plugin_cache_directory = settings.tofu.plugin_cache.string();
-  assignment.timeout = spec.timeout;
+  assignment.timeout = job != nullptr ? job->timeout : spec.timeout;
   assignment.lease = settings.runs.lease;
   assignment.heartbeat = settings.runs.heartbeat;
   assignment.stop_allowance = settings.runs.stop_allowance;
+  if (is_script) describe_work(*job, run, settings, assignment);
   return assignment;
 }
 

@@ -63,8 +63,9 @@ struct AssignmentInputs {
   SecretSources secrets;
 };
 
-// The environment of children in this order, later ones win: what child_environment() passes,
-// TRACEPARENT, the workspace's `environment`, WORKSPACE_ID. The fingerprint of init is left empty.
+// The environment of children in this order, later ones win: what child_environment() passes (for a
+// script or command job nothing but the base set), TRACEPARENT, the workspace's `environment`, the
+// job's, WORKSPACE_ID and JOB_NAME. The fingerprint of init is left empty.
 // kInvalid: a missing secret, a variable that tofu cannot take, or an `environment` entry that
 // would lead tofu away from its state.
 Result<runner::Assignment> make_assignment(const AssignmentInputs& inputs);

@@ -123,7 +123,7 @@ std::string path_of(const Environment& environment) {
 // create all of it a second time.
 Status AssignmentSource::check_local_state(const Run& run, const std::string& directory,
                                            const tofu::ContentFacts& facts) const {
-  if (run.operation != Operation::kDeploy || facts.keeps_own_state()) return {};
+  if (run.operation != Operation::kDeploy || !run.job.empty() || facts.keeps_own_state()) return {};
   const auto note = read_attempt_note(runner::AttemptDirectory{directory});
   if (!note || note->base_state != 0) return {};
   const fs::path file = settings_.workspaces_dir / run.workspace.value / "terraform.tfstate";
@@ -167,6 +167,9 @@ std::vector<std::string> AssignmentSource::masks(const Workspace& workspace) con
                       std::back_inserter(secrets));
     std::ranges::move(readable_secrets(parsed->spec.environment, sources),
                       std::back_inserter(secrets));
+    for (const JobSpec& job : parsed->spec.jobs) {
+      std::ranges::move(readable_secrets(job.environment, sources), std::back_inserter(secrets));
+    }
   };
   add(workspace.current);
   if (workspace.deployed && workspace.deployed->config != workspace.current.config) {
@@ -175,11 +178,32 @@ std::vector<std::string> AssignmentSource::masks(const Workspace& workspace) con
   return masks_of(secrets);
 }
 
+// Needs no tofu: where there is one, the job finds it first on PATH.
+Result<runner::Assignment> AssignmentSource::gather_for_job(const Run& run,
+                                                            WorkspaceSpec spec) const {
+  AssignmentInputs inputs;
+  inputs.run = run;
+  inputs.spec = std::move(spec);
+  inputs.settings = &settings_;
+  inputs.environment = &environment_;
+  inputs.secrets = {&environment_, settings_.workspaces_dir / run.workspace.value, read_file,
+                    whose_};
+  const auto search = tofu::find_binary(settings_.tofu.binary, path_of(environment_));
+  if (search.found) inputs.binary = search.found->path.string();
+  auto assignment = make_assignment(inputs);
+  if (!assignment || !search.found) return assignment;
+  const auto link = directory_of_link(settings_.state_dir, search.found->path);
+  if (!link) return std::unexpected(link.error());
+  assignment->binary_directory = link->string();
+  return assignment;
+}
+
 Result<runner::Assignment> AssignmentSource::gather(const Run& run,
                                                     const std::string& directory) const {
   auto parsed = parse_workspace(run.workspace, run.definition.config,
                                 fmt::format("workspaces/{}/config.json", run.workspace.value));
   if (!parsed) return std::unexpected(parsed.error());
+  if (run.operation == Operation::kJob) return gather_for_job(run, std::move(parsed->spec));
   const auto scanned = scan(runner::AttemptDirectory{directory}.content());
   if (!scanned) return std::unexpected(scanned.error());
   const auto search = tofu::find_binary(settings_.tofu.binary, path_of(environment_));

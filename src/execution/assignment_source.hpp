@@ -8,6 +8,7 @@
 #include "config/environment.hpp"
 #include "config/settings.hpp"
 #include "model/run.hpp"
+#include "model/workspace_spec.hpp"
 #include "runner/protocol.hpp"
 #include "runtime/offload.hpp"
 #include "tofu/hcl_scanner.hpp"
@@ -38,6 +39,7 @@ class AssignmentSource {
                            const tofu::ContentFacts& facts) const;
   std::vector<std::string> masks(const Workspace& workspace) const;
   Result<runner::Assignment> gather(const Run& run, const std::string& directory) const;
+  Result<runner::Assignment> gather_for_job(const Run& run, WorkspaceSpec spec) const;
 
   const Settings& settings_;
   const Environment& environment_;

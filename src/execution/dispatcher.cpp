@@ -143,14 +143,14 @@ Task<Result<std::optional<ClaimedRun>>> Dispatcher::claim(std::optional<LeaderFe
 
 Task<> Dispatcher::start(ClaimedRun claimed) {
   const Run& run = claimed.run;
-  parts_.workspace_log.write(
-      run.workspace, parts_.clock.now(), log_subject(run.trigger, run.operation),
-      claimed.fence.attempt == Attempt(1)
-          ? fmt::format("Starting {} {}", cause_of(run), beginning_of(run))
-      : run.retries > 0 ? fmt::format("Trying again {} {}: attempt {}", cause_of(run),
-                                      beginning_of(run), claimed.fence.attempt.value)
-                        : fmt::format("Resuming {} {}: attempt {}", cause_of(run),
-                                      beginning_of(run), claimed.fence.attempt.value));
+  parts_.workspace_log.write(run.workspace, parts_.clock.now(), log_subject(run),
+                             claimed.fence.attempt == Attempt(1)
+                                 ? fmt::format("Starting {} {}", cause_of(run), beginning_of(run))
+                             : run.retries > 0
+                                 ? fmt::format("Trying again {} {}: attempt {}", cause_of(run),
+                                               beginning_of(run), claimed.fence.attempt.value)
+                                 : fmt::format("Resuming {} {}: attempt {}", cause_of(run),
+                                               beginning_of(run), claimed.fence.attempt.value));
   const auto launched = co_await launch(claimed);
   if (!launched) co_await fail_attempt(claimed, launched.error());
 }
@@ -165,7 +165,7 @@ Task<Status> Dispatcher::launch(ClaimedRun& claimed) {
 
   const auto directory = runner::AttemptDirectory::of(settings_.state_dir, run.workspace, run.id,
                                                       claimed.fence.attempt);
-  const AttemptNote note{run.workspace, claimed.fence, claimed.base_state};
+  const AttemptNote note{run.workspace, run.job, claimed.fence, claimed.base_state};
   const auto prepared = co_await parts_.launcher.prepare(
       directory, note, *std::move(claimed.bundle), claimed.lock_file);
   if (!prepared) co_return fail("preparing the working directory", prepared.error());

@@ -43,6 +43,7 @@ Status prepare_attempt(const runner::AttemptDirectory& directory, const AttemptN
 
   nlohmann::ordered_json json;
   json["workspace"] = note.workspace.value;
+  if (!note.job.empty()) json["job"] = note.job.value;
   json["run"] = note.fence.run.value;
   json["attempt"] = note.fence.attempt.value;
   json["claim"] = note.fence.claim.value;
@@ -72,6 +73,7 @@ Result<AttemptNote> read_attempt_note(const runner::AttemptDirectory& directory)
     const auto json = nlohmann::json::parse(text);
     AttemptNote note;
     note.workspace = WorkspaceName(json.at("workspace").get<std::string>());
+    note.job = JobName(json.value("job", std::string()));
     note.fence.run = RunId(json.at("run").get<std::string>());
     note.fence.attempt = Attempt(json.at("attempt").get<std::int64_t>());
     note.fence.claim = ClaimId(json.at("claim").get<std::string>());

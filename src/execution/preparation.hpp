@@ -24,7 +24,8 @@ namespace provisioner::execution {
 
 struct AttemptNote {
   WorkspaceName workspace;
-  AttemptFence fence;
+  JobName job = {};  // "" = the workspace itself
+  AttemptFence fence = {};
   std::int64_t base_state = 0;  // number of the state version that the attempt began with
 };
 

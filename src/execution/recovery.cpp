@@ -47,7 +47,7 @@ std::string last_words_of(const runner::AttemptDirectory& directory) {
 // The state as the attempt's own, under the lock it has or one made for the purpose.
 Task<Status> write_for_attempt(Store& store, Instant now, ClaimedRun claimed,
                                RecoveredState state) {
-  const StateSlot slot{claimed.run.workspace, ""};
+  const StateSlot slot = slot_of(claimed.run);
   const auto held = co_await store.state_lock(slot);
   if (!held) co_return std::unexpected(held.error());
   StateLock lock;
@@ -125,7 +125,7 @@ Task<Result<HandOver>> hand_over_state(Store& store, Instant now, ClaimedRun cla
   body = *std::move(completed);
   auto state = recovered_state(body);
   if (!state) co_return std::unexpected(state.error());
-  const auto current = co_await store.current_state(StateSlot{claimed.run.workspace, ""});
+  const auto current = co_await store.current_state(slot_of(claimed.run));
   if (!current) co_return std::unexpected(current.error());
   const auto decision =
       check_recovered_state(*current, claimed.base_state, claimed.fence, state->meta);

@@ -240,8 +240,8 @@ Task<http::Response> RunnerApi::append_log(AttemptFence fence, http::Request req
 Task<http::Response> RunnerApi::state(AttemptFence fence, http::Request request) {
   const auto claimed = co_await authenticate(fence);
   if (!claimed) co_return refusal(claimed.error());
-  StoreStateBackend backend(parts_.store, parts_.clock, StateSlot{claimed->run.workspace, ""},
-                            fence, fmt::format("run {}", fence.run.value));
+  StoreStateBackend backend(parts_.store, parts_.clock, slot_of(claimed->run), fence,
+                            fmt::format("run {}", fence.run.value));
   if (request.method == "GET") {
     auto body = co_await backend.read();
     if (!body) co_return refusal(body.error());
@@ -298,7 +298,8 @@ Task<http::Response> RunnerApi::finish(AttemptFence fence, std::string body) {
     if (!claimed) co_return refusal(claimed.error());
     if (*claimed) run = (*claimed)->run;
   }
-  if (run && result->status == RunStatus::kSucceeded && run->operation == Operation::kDeploy) {
+  if (run && result->status == RunStatus::kSucceeded && run->operation == Operation::kDeploy &&
+      run->job.empty()) {
     result->ttl_expires_at = ttl_of(*run, now);
   }
   if (run && parts_.retries != nullptr) result->retry = parts_.retries->offer(*run, *result);
@@ -386,8 +387,8 @@ Task<> RunnerApi::tee(const AttemptFence& fence, std::int64_t offset, std::strin
   auto& [run, log_end, rest] = known->second;
   const auto end = rest.rfind('\n');
   if (end == std::string::npos) co_return;
-  parts_.workspace_log.write(run.workspace, parts_.clock.now(),
-                             log_subject(run.trigger, run.operation), rest.substr(0, end));
+  parts_.workspace_log.write(run.workspace, parts_.clock.now(), log_subject(run),
+                             rest.substr(0, end));
   rest.erase(0, end + 1);
 }
 
@@ -404,8 +405,7 @@ void RunnerApi::forget(const AttemptKey& attempt, RunStatus how, const std::stri
   if (known == known_.end()) return;
   auto& [run, log_end, rest] = known->second;
   if (!rest.empty() && !rest.ends_with('\n')) rest += '\n';
-  parts_.workspace_log.write(run.workspace, parts_.clock.now(),
-                             log_subject(run.trigger, run.operation), rest + sentence);
+  parts_.workspace_log.write(run.workspace, parts_.clock.now(), log_subject(run), rest + sentence);
   if (on_end_) on_end_(run, how);
   known_.erase(known);
 }

@@ -266,7 +266,8 @@ Task<> Supervisor::tidy(runner::AttemptDirectory directory, WorkspaceName worksp
   const LogFields fields = {{"workspace", workspace.value}, {"directory", directory.root.string()}};
   auto left = co_await parts_.launcher.read_leftovers(directory);
   if (!left.states.empty()) {
-    const auto stored = co_await parts_.store.state_versions(StateSlot{workspace, ""});
+    const StateSlot slot{workspace, left.note ? left.note->job.value : ""};
+    const auto stored = co_await parts_.store.state_versions(slot);
     if (!stored) {
       parts_.log.warning(
           "cannot look for the states of an ended attempt, trying again: " + stored.error().message,

@@ -93,9 +93,9 @@ void WorkspaceLog::append(const fs::path& file, const std::string& lines) {
   complained_ = !written;
 }
 
-std::string log_subject(Trigger trigger, Operation operation) {
+std::string log_subject(const Run& run) {
   std::string_view cause;
-  switch (trigger) {
+  switch (run.trigger) {
     case Trigger::kSchedule: cause = "SCHEDULED"; break;
     case Trigger::kManual: cause = "MANUAL"; break;
     case Trigger::kEvent: cause = "EVENT"; break;
@@ -104,13 +104,15 @@ std::string log_subject(Trigger trigger, Operation operation) {
     case Trigger::kRetry: cause = "RETRY"; break;
   }
   std::string_view what;
-  switch (operation) {
+  switch (run.operation) {
     case Operation::kDeploy: what = "DEPLOY"; break;
     case Operation::kDestroy: what = "DESTROY"; break;
     case Operation::kPlan: what = "PLAN"; break;
     case Operation::kJob: what = "JOB"; break;
   }
-  return fmt::format("{} {}", cause, what);
+  if (run.job.empty()) return fmt::format("{} {}", cause, what);
+  return fmt::format("{} {} {}{}", cause, what, run.operation == Operation::kJob ? "" : "of JOB ",
+                     run.job.value);
 }
 
 }  // namespace provisioner::execution

@@ -41,7 +41,7 @@ class WorkspaceLog {
   boost::asio::thread_pool writer_{1};
 };
 
-// "MANUAL DEPLOY", "SCHEDULED DESTROY", ...
-std::string log_subject(Trigger trigger, Operation operation);
+// "MANUAL DEPLOY", "SCHEDULED DESTROY", "EVENT JOB backup", "MANUAL DEPLOY of JOB database", ...
+std::string log_subject(const Run& run);
 
 }  // namespace provisioner::execution

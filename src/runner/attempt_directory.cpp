@@ -25,8 +25,9 @@ fs::path AttemptDirectory::state(std::int64_t number) const {
   return root / fmt::format("state-{:06}.json", number);
 }
 
-fs::path cache_directory(const fs::path& state_directory, const WorkspaceName& workspace) {
-  return state_directory / "work" / workspace.value / "cache";
+fs::path cache_directory(const fs::path& state_directory, const StateSlot& slot) {
+  const auto work = state_directory / "work" / slot.workspace.value;
+  return slot.job.empty() ? work / "cache" : work / "jobs" / slot.job / "cache";
 }
 
 Result<std::optional<ExitRecord>> read_exit_record(const AttemptDirectory& directory) {

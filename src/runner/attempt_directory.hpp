@@ -3,6 +3,7 @@
 //   content/       the unpacked bundle, made by the daemon; tofu's working directory is in it
 //   state-N.json   state bodies that tofu handed over and the daemon has not acknowledged yet
 //   log            the log, whole
+//   script         of a script job (0700)
 //   variables.tfvars.json, plan.tfplan   0600, removed by the runner
 //   guard.log      what guard and runner themselves say
 //   attempt.json   whose it is, with the claim (0600), made by the daemon
@@ -36,14 +37,15 @@ struct AttemptDirectory {
   std::filesystem::path state(std::int64_t number) const;
   std::filesystem::path variables() const { return root / "variables.tfvars.json"; }
   std::filesystem::path plan() const { return root / "plan.tfplan"; }
+  std::filesystem::path script() const { return root / "script"; }
   std::filesystem::path guard_log() const { return root / "guard.log"; }
   std::filesystem::path exit_record() const { return root / "exit"; }
   std::filesystem::path note() const { return root / "attempt.json"; }
 };
 
-// Where work of a workspace outlives its attempts: keeps .terraform.
+// Where work on a state outlives its attempts: keeps .terraform.
 std::filesystem::path cache_directory(const std::filesystem::path& state_directory,
-                                      const WorkspaceName& workspace);
+                                      const StateSlot& slot);
 
 // The guard's last words.
 struct ExitRecord {

@@ -130,6 +130,27 @@ CustomCommands commands_from(Fields& outer) {
   return commands;
 }
 
+json to_json(const std::optional<JobWork>& job) {
+  if (!job) return {};
+  return {{"name", job->name.value},
+          {"script", job->script},
+          {"command", job->command},
+          {"working_dir", job->working_dir}};
+}
+
+std::optional<JobWork> job_from(Fields& outer) {
+  const json object = outer.nested("job");
+  if (object.empty()) return std::nullopt;
+  Fields fields("job", object);
+  JobWork job;
+  fields.read("name", job.name.value);
+  fields.read("script", job.script);
+  fields.read("command", job.command);
+  fields.read("working_dir", job.working_dir);
+  if (!fields.complaint().empty()) outer.complain("job:", fields.complaint());
+  return job;
+}
+
 }  // namespace
 
 std::string authorization(const AttemptFence& fence) {
@@ -219,6 +240,7 @@ std::string encode(const Assignment& assignment) {
                {"operation", to_string(assignment.operation)},
                {"binary", assignment.binary},
                {"commands", to_json(assignment.commands)},
+               {"job", to_json(assignment.job)},
                {"environment", assignment.environment},
                {"variables", assignment.variables},
                {"masks", assignment.masks},
@@ -246,6 +268,7 @@ Result<Assignment> decode_assignment(std::string_view text) {
   fields.read("operation", operation);
   fields.read("binary", assignment.binary);
   assignment.commands = commands_from(fields);
+  assignment.job = job_from(fields);
   fields.read("environment", assignment.environment);
   fields.read("variables", assignment.variables);
   fields.read("masks", assignment.masks);

@@ -60,16 +60,27 @@ struct Registration {
   friend bool operator==(const Registration&, const Registration&) = default;
 };
 
+// What a script or command job runs instead of tofu's steps.
+struct JobWork {
+  JobName name;
+  // One of them. The script is a whole file: its first line may name an interpreter, else it is
+  // /bin/sh; the command is a line for `sh -c`.
+  std::string script, command;
+  std::string working_dir;  // inside the content, or absolute; "" = the content's folder
+  friend bool operator==(const JobWork&, const JobWork&) = default;
+};
+
 // Everything that a runner needs to know. The daemon has unpacked the bundle (and the stored lock
 // file) into <attempt directory>/content before it started the guard. Secrets are in it: it is kept
 // in memory only.
 struct Assignment {
   WorkspaceName workspace;
   Operation operation = Operation::kDeploy;
-  std::string binary;  // absolute path of tofu or terraform
+  std::string binary;  // absolute path of tofu or terraform; of a job "", if there is none
   // Holds nothing but `tofu`, a link to that binary; first on PATH. "" = PATH as it is.
   std::string binary_directory;
-  CustomCommands commands;  // instead of tofu's steps
+  CustomCommands commands;     // instead of tofu's steps
+  std::optional<JobWork> job;  // the same, of operation kJob
   // Complete, apart from what the runner adds: PATH's first entry, RUN_ID, the attempt's tag,
   // WORKSPACE_DEPLOYMENT_DIR, TF_IN_AUTOMATION and the state backend's TF_HTTP_*.
   std::map<std::string, std::string> environment;

@@ -16,10 +16,12 @@
 #include <memory>
 #include <optional>
 
+#include "model/job.hpp"
 #include "runner/attempt_directory.hpp"
 #include "runner/attempt_life.hpp"
 #include "runner/daemon.hpp"
 #include "runner/identity.hpp"
+#include "runner/job_step.hpp"
 #include "runner/log_spool.hpp"
 #include "runner/process.hpp"
 #include "runner/process_set.hpp"
@@ -117,6 +119,7 @@ Task<int> Runner::run() {
   if (!assignment->own_backend) co_await hand_over_states();
   std::error_code gone;
   fs::remove(directory_.variables(), gone);
+  fs::remove(directory_.script(), gone);
   fs::remove(directory_.plan(), gone);
   if (!result.error.empty()) log_->append(result.error);
   auto [log_offset, log_end] = co_await life_.end_of_log();
@@ -154,9 +157,9 @@ Result<std::map<std::string, std::string>> Runner::environment(
     for (auto& [name, value] : tofu::backend_environment(*backend)) environment[name] = value;
   }
   environment["RUN_ID"] = options_.run.value;
-  environment["WORKSPACE_ID"] = assignment.workspace.value;
+  environment["WORKSPACE_ID"] = shown_workspace(assignment.workspace);
   environment["WORKSPACE_DEPLOYMENT_DIR"] = directory_.content().string();
-  environment["PROVISIONER_PLAN_FILE"] = directory_.plan().string();
+  if (!assignment.job) environment["PROVISIONER_PLAN_FILE"] = directory_.plan().string();
   if (!assignment.variables.empty()) {
     environment["PROVISIONER_VARIABLES_FILE"] = directory_.variables().string();
   }
@@ -193,8 +196,14 @@ Task<AttemptResult> Runner::work(const Assignment& assignment, LogSpool& log) {
   auto variables = environment(assignment, backend);
   if (!variables) co_return failed(variables.error());
   if (auto ok = write_inputs(assignment); !ok) co_return failed(ok.error());
-  Steps steps({loop_, clock_, reaper_, options_.starter, course_, log, assignment, directory_,
-               std::move(*variables)});
+  Steps::Parts parts{loop_, clock_,     reaper_,    options_.starter,     course_,
+                     log,   assignment, directory_, std::move(*variables)};
+  if (assignment.job) {
+    AttemptResult result = co_await run_job(std::move(parts));
+    co_await life_.end_the_others();
+    co_return result;
+  }
+  Steps steps(std::move(parts));
   AttemptResult result = co_await steps.run();
   // Nobody may write .terraform while it moves, or a state while it is handed over.
   co_await life_.end_the_others();

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 
+#include "runner/job_step.hpp"
 #include "tofu/command_line.hpp"
 #include "tofu/errors.hpp"
 
@@ -306,16 +307,7 @@ bool Steps::is_our_relay(const std::string& host) const {
          address->second.contains("//" + host + "/");
 }
 
-AttemptResult Steps::stopped() const {
-  AttemptResult result;
-  const StopCause cause = parts_.course.cause().value_or(StopCause::kTerminated);
-  result.status = status_of(cause);
-  result.error = sentence_of(cause);
-  if (cause == StopCause::kTimedOut) {
-    result.error += " of " + format_duration(parts_.assignment.timeout);
-  }
-  return result;
-}
+AttemptResult Steps::stopped() const { return stopped_result(parts_.course, parts_.assignment); }
 
 std::vector<std::string> Steps::environment_list() const {
   std::vector<std::string> list;

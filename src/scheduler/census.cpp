@@ -1,8 +1,11 @@
 #include "scheduler/census.hpp"
 
+#include "model/job.hpp"
+
 namespace provisioner {
 
 void Census::note(const Workspace& row) {
+  if (is_standalone(row.name)) return;  // a job's row is no workspace
   const Known now{
       .status = row.status, .held = row.held, .detached = row.detached, .enabled = row.enabled};
   const auto [place, is_new] = known_.try_emplace(row.name, now);

@@ -4,6 +4,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "model/job.hpp"
+
 namespace provisioner::server {
 namespace {
 
@@ -56,8 +58,8 @@ std::string joined(const std::vector<std::string>& items) {
 
 Json json_of(const Run& run) {
   return {{"id", run.id.value},
-          {"workspace", run.workspace.value},
-          {"job", nullptr},
+          {"workspace", shown_workspace(run.workspace)},
+          {"job", or_null(run.job)},
           {"operation", to_string(run.operation)},
           {"mode", or_null(run.mode)},
           {"trigger", to_string(run.trigger)},
@@ -138,8 +140,8 @@ std::string render(const Run& run, std::span<const AttemptRow> attempts) {
 }
 
 std::string render(const Occurrence& occurrence) {
-  return text({{"workspace", occurrence.workspace.value},
-               {"job", nullptr},
+  return text({{"workspace", shown_workspace(occurrence.workspace)},
+               {"job", or_null(occurrence.job)},
                {"schedule", occurrence.schedule},
                {"at", format_rfc3339(occurrence.at)},
                {"until", format_rfc3339(occurrence.until)},

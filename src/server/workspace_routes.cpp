@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "model/job.hpp"
 #include "server/body.hpp"
 #include "server/operation.hpp"
 #include "server/replies.hpp"
@@ -44,7 +45,7 @@ Task<Reply> list_workspaces(Services& services, Call call) {
   }
   std::vector<std::string> items;
   for (Workspace& row : *rows) {
-    if (!call.caller.scope.contains(row.name)) continue;
+    if (is_standalone(row.name) || !call.caller.scope.contains(row.name)) continue;
     WorkspaceView view{.row = std::move(row)};
     if (const auto it = run_of.find(view.row.name); it != run_of.end()) {
       view.active_run = it->second->id;

@@ -57,7 +57,7 @@ const Instant kAt = parse_rfc3339("2025-09-19T12:04:33Z").value();
 TEST_F(WorkspaceLogTest, WritesTheLinesThatPeopleGrepFor) {
   {
     WorkspaceLog log(directory_, logger());
-    const auto subject = log_subject(Trigger::kManual, Operation::kDeploy);
+    const auto subject = log_subject(provisioner::Run{});
     log.write(WorkspaceName("shop"), kAt, subject, "Starting manual deployment");
     log.write(WorkspaceName("shop"), kAt, subject, "one\ntwo\n");
   }

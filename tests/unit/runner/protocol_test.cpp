@@ -13,6 +13,7 @@ TEST(RunnerProtocol, CarriesAnAssignmentWithoutLoss) {
   sent.binary_directory = "/var/lib/provisioner/tofu/ab/bin";
   sent.commands.deploy_plan = "make plan";
   sent.commands.destroy_destroy = "";  // present and empty is not absent
+  sent.job = JobWork{JobName("backup"), "#!/bin/sh\ntrue", "make", "scripts"};
   sent.environment = {{"TOKEN", "s3cret \"quoted\"\n"}, {"EMPTY", ""}};
   sent.variables = R"({"mode": "busy"})";
   sent.masks = {"s3cret", "zwei"};
