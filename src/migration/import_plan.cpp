@@ -116,7 +116,7 @@ class Planner {
     const auto found = old_.workspaces.find(name.value);
     const OldWorkspace old = found == old_.workspaces.end() ? OldWorkspace() : found->second;
     const fs::path folder = options_.workspaces_dir / name.value;
-    auto loaded = load_workspace(options_.workspaces_dir, name, tofu_content_scan());
+    auto loaded = load(name);
     Decision decision = decide(old, has_own_backend(folder));
     const bool nothing_left = decision.status == WorkspaceStatus::kPending ||
                               decision.status == WorkspaceStatus::kDestroyed;
@@ -158,6 +158,20 @@ class Planner {
   ImportPlan take() { return std::move(plan_); }
 
  private:
+  // Without its template a folder is half of the content, which must not count as what is deployed.
+  Result<LoadedWorkspace> load(const WorkspaceName& name) const {
+    auto folder = read_workspace_folder(options_.workspaces_dir, name);
+    if (!folder) return std::unexpected(folder.error());
+    if (!folder->wanted_template.empty()) {
+      return fail(ErrorKind::kNotFound,
+                  fmt::format("it uses the template {}, and templates are not imported: `template "
+                              "add` it under the running daemon, look at `workspace plan`, then "
+                              "release the workspace",
+                              folder->wanted_template));
+    }
+    return load_workspace(*std::move(folder), tofu_content_scan(), nullptr);
+  }
+
   ImportRequest::Item item(const WorkspaceName& name, bool has_folder, const OldWorkspace& old,
                            const Decision& decision, Result<LoadedWorkspace>& loaded) const {
     ImportRequest::Item made{.publication = {.workspace = name,
