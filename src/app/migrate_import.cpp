@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <exception>
 #include <filesystem>
+#include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -80,6 +82,19 @@ Status give_to_owner(const fs::path& state_dir) {
   return {};
 }
 
+Task<Result<std::map<std::string, TemplateContent>>> known_templates(Store& store) {
+  std::map<std::string, TemplateContent> known;
+  const auto rows = co_await store.templates();
+  if (!rows) co_return std::unexpected(rows.error());
+  for (const Template& row : *rows) {
+    auto bytes = co_await store.bundle(row.bundle);
+    if (!bytes) co_return std::unexpected(bytes.error());
+    known[row.name.value] = {.hash = row.bundle,
+                             .bytes = std::make_shared<const std::string>(*std::move(bytes))};
+  }
+  co_return known;
+}
+
 struct Import {
   const cli::ImportWish& wish;
   const Settings& settings;
@@ -117,12 +132,16 @@ Task<Result<std::string>> import_into(Store& store, const Import& import) {
   }
   const auto old = migration::read_old_installation(import.from);
   if (!old) co_return std::unexpected(old.error());
+  auto templates = co_await known_templates(store);
+  if (!templates) co_return std::unexpected(templates.error());
   const auto plan = migration::plan_import(*old, {.workspaces_dir = import.settings.workspaces_dir,
                                                   .reporter = reporter_of(import.settings),
+                                                  .templates = *std::move(templates),
                                                   .now = now});
   if (!plan) co_return std::unexpected(plan.error());
   const auto outcomes = co_await store.import_installation(
-      {.items = plan->items,
+      {.templates = plan->templates,
+       .items = plan->items,
        .source = fmt::format("{} at {}", import.from.string(), format_rfc3339(now)),
        .dry_run = import.wish.dry_run},
       now);
@@ -135,11 +154,12 @@ Task<Result<std::string>> import_into(Store& store, const Import& import) {
                                              .outcome = "accepted"});
     if (!noted) co_return std::unexpected(noted.error());
   }
-  co_return nlohmann::ordered_json{{"from", import.from.string()},
-                                   {"store", store.describe()},
-                                   {"dry_run", import.wish.dry_run},
-                                   {"workspaces", to_json(*plan, *outcomes)},
-                                   {"problems", plan->problems}}
+  auto new_templates = nlohmann::ordered_json::array();
+  for (const auto& made : plan->templates) new_templates.push_back(made.row.name.value);
+  co_return nlohmann::ordered_json{
+      {"from", import.from.string()},          {"store", store.describe()},
+      {"dry_run", import.wish.dry_run},        {"workspaces", to_json(*plan, *outcomes)},
+      {"templates", std::move(new_templates)}, {"problems", plan->problems}}
       .dump();
 }
 

@@ -98,6 +98,9 @@ void print_import(const std::string& text) {
       notes += fmt::format("{}: it stays as it is: {}\n", name, reason);
     }
   }
+  for (const auto& name : import["templates"]) {
+    notes += fmt::format("template {} is imported\n", name.get<std::string>());
+  }
   for (const auto& problem : import["problems"]) notes += problem.get<std::string>() + "\n";
   if (!notes.empty()) fmt::print("\n{}", notes);
   fmt::print("\n{}\n",

@@ -110,7 +110,7 @@ class NoContent {
 class Planner {
  public:
   Planner(const OldInstallation& old, const ImportPlanOptions& options, const NoContent& nothing)
-      : old_(old), options_(options), nothing_(nothing) {}
+      : old_(old), options_(options), nothing_(nothing), templates_(options.templates) {}
 
   void add(const WorkspaceName& name, bool has_folder) {
     const auto found = old_.workspaces.find(name.value);
@@ -154,22 +154,86 @@ class Planner {
     plan_.entries.push_back(std::move(entry));
   }
 
+  // Content of a template has to be there before that of a workspace which uses it.
+  void add_template(const OldTemplate& old) {
+    if (templates_.contains(old.name)) return;
+    const auto name = parse_template_name(old.name);
+    auto bundle = old.directory.empty()
+                      ? Result<Bundle>(fail(ErrorKind::kNotFound, "its files are not there"))
+                      : build_bundle(old.directory, {});
+    if (!name || !bundle) {
+      add_problem(fmt::format("template {} is not imported: {}", old.name,
+                              name ? bundle.error().message : name.error().message));
+      return;
+    }
+    templates_[old.name] = {.hash = bundle->hash,
+                            .bytes = std::make_shared<const std::string>(bundle->bytes)};
+    plan_.templates.push_back(
+        {.row = {.name = *name,
+                 .source = {.url = old.url, .path = old.path, .ref = old.ref},
+                 .description = old.description,
+                 .commit = "",
+                 .bundle = bundle->hash,
+                 .created_at = old.created_at.value_or(options_.now),
+                 .updated_at = old.updated_at.value_or(old.created_at.value_or(options_.now)),
+                 .version = Version()},
+         .content = std::move(bundle->bytes)});
+  }
+
+  // How its jobs fared. Of those that belong to no workspace there is no row yet.
+  void add_job(const OldJob& old) {
+    const auto found = std::ranges::find_if(plan_.items, [&](const auto& item) {
+      return item.publication.workspace.value == old.workspace;
+    });
+    const auto name = parse_job_name(old.name);
+    if (found == plan_.items.end() || !name) {
+      add_problem(fmt::format("the counters of job {}:{} are not imported: {}", old.workspace,
+                              old.name, name ? "its workspace is not" : name.error().message));
+      return;
+    }
+    std::vector<Job>& jobs = found->workspace.jobs;
+    jobs.push_back({.workspace = found->publication.workspace,
+                    .name = *name,
+                    .position = static_cast<std::int64_t>(jobs.size()),
+                    .status = status_of(old),
+                    .cursor = options_.now,
+                    .next_run = {},
+                    .last_run = old.last_run,
+                    .last_success = old.last_success,
+                    .last_failure = old.last_failure,
+                    .last_error = old.last_error,
+                    .last_exit_code = old.last_exit_code,
+                    .run_count = old.run_count,
+                    .success_count = old.success_count,
+                    .failure_count = old.failure_count,
+                    .deployed = {}});
+  }
+
   void add_problem(std::string text) { plan_.problems.push_back(std::move(text)); }
   ImportPlan take() { return std::move(plan_); }
 
  private:
-  // Without its template a folder is half of the content, which must not count as what is deployed.
+  // One that was running came to an end that nobody saw.
+  static JobStatus status_of(const OldJob& old) {
+    if (old.status == "running") return JobStatus::kFailed;
+    return parse_job_status(old.status).value_or(JobStatus::kPending);  // "disabled"
+  }
+
   Result<LoadedWorkspace> load(const WorkspaceName& name) const {
     auto folder = read_workspace_folder(options_.workspaces_dir, name);
     if (!folder) return std::unexpected(folder.error());
-    if (!folder->wanted_template.empty()) {
-      return fail(ErrorKind::kNotFound,
-                  fmt::format("it uses the template {}, and templates are not imported: `template "
-                              "add` it under the running daemon, look at `workspace plan`, then "
-                              "release the workspace",
-                              folder->wanted_template));
+    const TemplateContent* base = nullptr;
+    if (const std::string& wanted = folder->wanted_template; !wanted.empty()) {
+      const auto found = templates_.find(wanted);
+      if (found == templates_.end()) {
+        return fail(ErrorKind::kNotFound,
+                    fmt::format("its template {} is neither in the store nor among the old ones: "
+                                "`template add` it under the running daemon, then import again",
+                                wanted));
+      }
+      base = &found->second;
     }
-    return load_workspace(*std::move(folder), tofu_content_scan(), nullptr);
+    return load_workspace(*std::move(folder), tofu_content_scan(), base);
   }
 
   ImportRequest::Item item(const WorkspaceName& name, bool has_folder, const OldWorkspace& old,
@@ -180,6 +244,12 @@ class Planner {
                              .workspace = {}};
     if (loaded) {
       Publication& p = made.publication;
+      if (!loaded->template_bundle.empty()) {
+        Definition own = loaded->definition;
+        own.bundle = loaded->own_bundle;
+        p.template_bundle = loaded->template_bundle;
+        p.folder_content = content_of(own);
+      }
       p.definition = std::move(loaded->definition);
       p.enabled = loaded->spec.enabled;
       p.template_name = loaded->spec.template_name.value_or("");
@@ -214,6 +284,7 @@ class Planner {
   const OldInstallation& old_;
   const ImportPlanOptions& options_;
   const NoContent& nothing_;
+  std::map<std::string, TemplateContent> templates_;
   ImportPlan plan_;
 };
 
@@ -300,6 +371,7 @@ Result<ImportPlan> plan_import(const OldInstallation& old, const ImportPlanOptio
   const auto scan = scan_workspaces(options.workspaces_dir);
   if (!scan) return std::unexpected(scan.error());
   Planner planner(old, options, *nothing);
+  for (const auto& made : old.templates) planner.add_template(made);
   std::map<WorkspaceName, bool> names;  // whether it has a folder
   for (const auto& name : scan->workspaces) names.emplace(name, true);
   for (const auto& problem : scan->problems) planner.add_problem(problem.message);
@@ -311,6 +383,7 @@ Result<ImportPlan> plan_import(const OldInstallation& old, const ImportPlanOptio
     }
   }
   for (const auto& [name, has_folder] : names) planner.add(name, has_folder);
+  for (const auto& job : old.jobs) planner.add_job(job);
   return planner.take();
 }
 

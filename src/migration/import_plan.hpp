@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -34,6 +35,7 @@ struct ImportEntry {
 };
 
 struct ImportPlan {
+  std::vector<ImportedTemplate> templates;  // that the store has not
   std::vector<ImportRequest::Item> items;
   std::vector<ImportEntry> entries;   // beside the items
   std::vector<std::string> problems;  // of what is not imported at all
@@ -42,6 +44,8 @@ struct ImportPlan {
 struct ImportPlanOptions {
   std::filesystem::path workspaces_dir;
   InstanceId reporter;  // in whose name the daemon will publish the folders
+  // That the store has already: they count, not the old ones of their names.
+  std::map<std::string, TemplateContent> templates;
   Instant now;
 };
 

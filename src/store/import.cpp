@@ -65,6 +65,20 @@ bool changes_anything(const Workspace& before, const Workspace& after) {
   return a != b;
 }
 
+Job after_import(const std::optional<Job>& before, const Job& imported) {
+  Job job = before.value_or(imported);
+  job.status = imported.status;
+  job.last_run = imported.last_run;
+  job.last_success = imported.last_success;
+  job.last_failure = imported.last_failure;
+  job.last_error = imported.last_error;
+  job.last_exit_code = imported.last_exit_code;
+  job.run_count = imported.run_count;
+  job.success_count = imported.success_count;
+  job.failure_count = imported.failure_count;
+  return job;
+}
+
 std::string kept_by_import(bool has_runs, const std::optional<StateVersion>& state,
                            const ImportedWorkspace& imported) {
   if (has_runs) return "runs of this version have worked on it";

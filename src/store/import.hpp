@@ -8,6 +8,8 @@
 
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "model/job.hpp"
+#include "model/template.hpp"
 #include "model/tofu_state.hpp"
 #include "model/workspace.hpp"
 
@@ -18,6 +20,12 @@ struct Publication;
 struct ImportedState {
   StateMeta meta;
   std::string body;
+};
+
+// A template's row, not stored before, and its content. One of that name that is there stays.
+struct ImportedTemplate {
+  Template row;
+  std::string content;  // of its bundle
 };
 
 // One workspace as it is to be afterwards. Its publication stands beside it (store.hpp).
@@ -34,6 +42,7 @@ struct ImportedWorkspace {
   std::string hold_reason;  // "" = it is not held
   std::string lock_file;    // "" = none
   std::optional<ImportedState> state;
+  std::vector<Job> jobs;  // how they fared; what they are, the configuration says
 };
 
 enum class ImportFate {
@@ -64,6 +73,9 @@ bool is_published(const Workspace& before, const Definition& definition,
 
 // Whether an import says something else than what is there, holds aside.
 bool changes_anything(const Workspace& before, const Workspace& after);
+
+// The job's row with what was imported of it; a row that is there keeps its definition.
+Job after_import(const std::optional<Job>& before, const Job& imported);
 
 // Why an import does not touch a workspace; "" when it may. `state` is the current version.
 std::string kept_by_import(bool has_runs, const std::optional<StateVersion>& state,

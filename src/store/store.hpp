@@ -89,6 +89,7 @@ struct ImportRequest {
     Publication publication;  // its first_cursor: when the schedule goes on
     ImportedWorkspace workspace;
   };
+  std::vector<ImportedTemplate> templates;
   std::vector<Item> items;
   std::string source;    // for people: where it was read, and when
   bool dry_run = false;  // what would become of it; nothing is kept

@@ -1,7 +1,11 @@
 #include "store/postgres/imports.hpp"
 
+#include <algorithm>
+
+#include "store/postgres/jobs.hpp"
 #include "store/postgres/records.hpp"
 #include "store/postgres/states.hpp"
+#include "store/postgres/templates.hpp"
 #include "store/postgres/workspaces.hpp"
 
 namespace provisioner::postgres {
@@ -17,6 +21,35 @@ Task<Result<bool>> import_state(Transaction& tx, const ImportRequest::Item& item
       co_await push_state(tx, slot, state->meta, state->body, std::string(kImporter), now);
   if (!written) co_return std::unexpected(written.error());
   co_return true;
+}
+
+// Whether a row is new, or another one.
+Task<Result<bool>> import_jobs(Transaction& tx, const ImportRequest::Item& item, Instant now) {
+  if (item.workspace.jobs.empty()) co_return false;
+  const auto present = co_await jobs(tx, item.publication.workspace);
+  if (!present) co_return std::unexpected(present.error());
+  bool changed = false;
+  for (const Job& imported : item.workspace.jobs) {
+    const auto found = std::ranges::find(*present, imported.name, &Job::name);
+    const auto before = found == present->end() ? std::nullopt : std::optional(*found);
+    const Job after = after_import(before, imported);
+    if (before == after) continue;
+    save_job(tx, after, now);
+    changed = true;
+  }
+  co_return changed;
+}
+
+Task<Status> import_template(Transaction& tx, const ImportedTemplate& imported) {
+  const auto present = co_await template_named(tx, imported.row.name);
+  if (present) co_return Status();
+  if (present.error().kind != ErrorKind::kNotFound) co_return std::unexpected(present.error());
+  if (auto put = co_await put_bundle(tx, imported.row.bundle, imported.content); !put) {
+    co_return put;
+  }
+  const auto row = co_await put_template(tx, imported.row);
+  if (!row) co_return std::unexpected(row.error());
+  co_return Status();
 }
 
 Task<Result<ImportOutcome>> import_workspace(Transaction& tx, const ImportRequest::Item& item,
@@ -48,7 +81,10 @@ Task<Result<ImportOutcome>> import_workspace(Transaction& tx, const ImportReques
   }
   const auto new_state = co_await import_state(tx, item, *current, now);
   if (!new_state) co_return std::unexpected(new_state.error());
-  const bool changes = !before || *new_state || new_lock_file || changes_anything(*before, after);
+  const auto new_jobs = co_await import_jobs(tx, item, now);
+  if (!new_jobs) co_return std::unexpected(new_jobs.error());
+  const bool changes =
+      !before || *new_state || *new_jobs || new_lock_file || changes_anything(*before, after);
   if (!changes) co_return ImportOutcome{name, ImportFate::kUnchanged, ""};
   if (new_lock_file) set_lock_file(tx, name, item.workspace.lock_file);
   // The state's own writing moved the row already.
@@ -69,6 +105,11 @@ Task<Result<ImportOutcome>> import_workspace(Transaction& tx, const ImportReques
 Task<Result<std::vector<ImportOutcome>>> import_installation(Transaction& tx,
                                                              const ImportRequest& request,
                                                              Instant now) {
+  for (const auto& imported : request.templates) {
+    if (auto done = co_await import_template(tx, imported); !done) {
+      co_return std::unexpected(done.error());
+    }
+  }
   std::vector<ImportOutcome> outcomes;
   for (const auto& item : request.items) {
     auto outcome = co_await import_workspace(tx, item, now);

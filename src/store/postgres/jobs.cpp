@@ -16,9 +16,7 @@
 #include "store/workspace_rules.hpp"
 
 namespace provisioner::postgres {
-namespace {
 
-// Queues.
 void save_job(Transaction& tx, const Job& j, Instant now) {
   std::optional<std::string> deployed_config, deployed_bundle, deployed_inputs;
   if (j.deployed) {
@@ -45,6 +43,8 @@ void save_job(Transaction& tx, const Job& j, Instant now) {
       j.last_success, j.last_failure, error, j.last_exit_code, j.run_count, j.success_count,
       j.failure_count, deployed_config, deployed_bundle, deployed_inputs, now);
 }
+
+namespace {
 
 // Queues.
 Transaction::Answer ask_jobs(Transaction& tx, const std::optional<WorkspaceName>& of) {

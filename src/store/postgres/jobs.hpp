@@ -21,6 +21,9 @@ Task<Status> note_reboot(Transaction& tx, Instant now);
 // workspace is held.
 Task<> follow_run(Transaction& tx, const Run& run, Instant now);
 
+// Queues: writes the row as it is to be.
+void save_job(Transaction& tx, const Job& job, Instant now);
+
 // Queues: an event, where the end of a workspace's own run is one that jobs wait for.
 void note_event(Transaction& tx, const Run& ended, const Workspace& after, Instant now);
 

@@ -1,7 +1,11 @@
 #include "store/sqlite/imports.hpp"
 
+#include <algorithm>
+
+#include "store/sqlite/jobs.hpp"
 #include "store/sqlite/records.hpp"
 #include "store/sqlite/states.hpp"
+#include "store/sqlite/templates.hpp"
 #include "store/sqlite/workspaces.hpp"
 
 namespace provisioner::sqlite {
@@ -22,6 +26,33 @@ Result<bool> import_state(Transaction& tx, const ImportRequest::Item& item,
   const auto written = push_state(tx, slot, state->meta, state->body, std::string(kImporter), now);
   if (!written) return std::unexpected(written.error());
   return true;
+}
+
+// Whether a row is new, or another one.
+Result<bool> import_jobs(Transaction& tx, const ImportRequest::Item& item, Instant now) {
+  if (item.workspace.jobs.empty()) return false;
+  const auto present = jobs(tx, item.publication.workspace);
+  if (!present) return std::unexpected(present.error());
+  bool changed = false;
+  for (const Job& imported : item.workspace.jobs) {
+    const auto found = std::ranges::find(*present, imported.name, &Job::name);
+    const auto before = found == present->end() ? std::nullopt : std::optional(*found);
+    const Job after = after_import(before, imported);
+    if (before == after) continue;
+    save_job(tx, after, now);
+    changed = true;
+  }
+  return changed;
+}
+
+Status import_template(Transaction& tx, const ImportedTemplate& imported) {
+  const auto present = template_named(tx, imported.row.name);
+  if (present) return {};
+  if (present.error().kind != ErrorKind::kNotFound) return std::unexpected(present.error());
+  if (auto put = put_bundle(tx, imported.row.bundle, imported.content); !put) return put;
+  const auto row = put_template(tx, imported.row);
+  if (!row) return std::unexpected(row.error());
+  return {};
 }
 
 Result<ImportOutcome> import_workspace(Transaction& tx, const ImportRequest::Item& item,
@@ -46,7 +77,10 @@ Result<ImportOutcome> import_workspace(Transaction& tx, const ImportRequest::Ite
       !item.workspace.lock_file.empty() && lock_file(tx, name) != item.workspace.lock_file;
   const auto new_state = import_state(tx, item, *current, now);
   if (!new_state) return std::unexpected(new_state.error());
-  const bool changes = !before || *new_state || new_lock_file || changes_anything(*before, after);
+  const auto new_jobs = import_jobs(tx, item, now);
+  if (!new_jobs) return std::unexpected(new_jobs.error());
+  const bool changes =
+      !before || *new_state || *new_jobs || new_lock_file || changes_anything(*before, after);
   if (!changes) return ImportOutcome{name, ImportFate::kUnchanged, ""};
   if (new_lock_file) set_lock_file(tx, name, item.workspace.lock_file);
   // The state's own writing moved the row already.
@@ -66,6 +100,9 @@ Result<ImportOutcome> import_workspace(Transaction& tx, const ImportRequest::Ite
 
 Result<std::vector<ImportOutcome>> import_installation(Transaction& tx,
                                                        const ImportRequest& request, Instant now) {
+  for (const auto& imported : request.templates) {
+    if (auto done = import_template(tx, imported); !done) return std::unexpected(done.error());
+  }
   std::vector<ImportOutcome> outcomes;
   for (const auto& item : request.items) {
     auto outcome = import_workspace(tx, item, now);

@@ -13,7 +13,6 @@
 #include "store/sqlite/workspaces.hpp"
 
 namespace provisioner::sqlite {
-namespace {
 
 void save_job(Transaction& tx, const Job& j, Instant now) {
   std::optional<std::string> deployed_config, deployed_bundle, deployed_inputs;
@@ -41,6 +40,8 @@ void save_job(Transaction& tx, const Job& j, Instant now) {
            j.success_count, j.failure_count, deployed_config, deployed_bundle, deployed_inputs,
            now);
 }
+
+namespace {
 
 std::vector<JobEventRow> events_of(Transaction& tx, const std::optional<WorkspaceName>& workspace) {
   auto query = tx.sql(fmt::format("{}{}ORDER BY number", kSelectJobEvents,

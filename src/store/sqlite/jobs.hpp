@@ -21,6 +21,9 @@ Status note_reboot(Transaction& tx, Instant now);
 // The job's row follows its run, which was claimed or ended; of a workspace's own run: nothing.
 void follow_run(Transaction& tx, const Run& run, Instant now);
 
+// Writes the row as it is to be.
+void save_job(Transaction& tx, const Job& job, Instant now);
+
 // An event, where the end of a workspace's own run is one that jobs wait for.
 void note_event(Transaction& tx, const Run& ended, const Workspace& after, Instant now);
 

@@ -58,6 +58,32 @@ TEST_P(StoreContract, ImportsOfAWorkspaceWithoutAFolderDetachItOnce) {
   EXPECT_EQ(shop(), first);
 }
 
+TEST_P(StoreContract, ImportsBringTemplatesAndHowJobsFared) {
+  Job report{.workspace = WorkspaceName(kShop), .name = JobName("report"), .cursor = now_};
+  report.status = JobStatus::kFailed;
+  report.last_run = now_ - std::chrono::hours(1);
+  report.last_error = "exit status 3";
+  report.last_exit_code = 3;
+  report.run_count = 7;
+  report.success_count = 5;
+  report.failure_count = 2;
+  ImportRequest::Item item = import_item(kShop, WorkspaceStatus::kDeployed);
+  item.workspace.jobs = {report};
+  Template web{.name = TemplateName("web"), .bundle = BundleHash("bundle-web")};
+  web.source.path = "web";
+  web.created_at = web.updated_at = now_;
+  const ImportRequest request{
+      .templates = {{.row = web, .content = "content of web"}}, .items = {item}, .source = "/old"};
+  must(await(store().import_installation(request, now_)));
+  EXPECT_EQ(must(await(store().jobs(WorkspaceName(kShop)))), std::vector<Job>{report});
+  const auto made = must(await(store().template_named(TemplateName("web"))));
+  EXPECT_EQ(made.source.path, "web");
+  EXPECT_EQ(must(await(store().bundle(made.bundle))), "content of web");
+  const auto again = must(await(store().import_installation(request, now_)));
+  EXPECT_EQ(again.at(0).fate, ImportFate::kUnchanged);
+  EXPECT_EQ(must(await(store().template_named(TemplateName("web")))), made);
+}
+
 TEST_P(StoreContract, ImportsBringWhatChangedSinceTheLastOne) {
   imported({import_item(kShop, WorkspaceStatus::kPending)});
   now_ += std::chrono::hours(1);

@@ -142,8 +142,20 @@ TEST_F(OldInstallation, IsTakenOverWithoutSurprises) {
   given_applied("older", old() / "older");
   rows_["vanished"] = {{"name", "vanished"}, {"status", "deployed"}};
   given_applied("vanished", deployment("vanished"));
+  // Its content is the template's, which only the old version has.
+  write_file(old() / "templates" / "web" / "main.tf", content("made"));
+  write_file(old() / "templates" / "registry.json",
+             R"({"templates": {"web": {"name": "web", "source_url": "https://example.org/web.git",
+                 "source_ref": "main", "created_at": "2026-01-01T00:00:00Z",
+                 "updated_at": "2026-01-02T00:00:00Z"}}})");
+  installation_.add_workspace("made", {{"enabled", true}, {"template", "web"}}, "");
+  rows_["made"] = {{"name", "made"}, {"status", "deployed"}};
+  given_applied("made", deployment("made"));
+  write_file(old() / "jobs.json",
+             R"({"jobs": {"live-0:report": {"name": "report", "workspace_id": "live-0",
+                 "status": "success", "run_count": 4, "success_count": 4, "failure_count": 0}}})");
   write_scheduler();
-  ASSERT_EQ(rows_.size() + 1, 21u);
+  ASSERT_EQ(rows_.size() + 1, 22u);
   const std::string before = read_file(journal());
   const auto old_files = files();
 
@@ -181,6 +193,8 @@ TEST_F(OldInstallation, IsTakenOverWithoutSurprises) {
   is("tuned", "deployed", true);
   is("older", "deployed", false);
   is("vanished", "deployed", true);
+  is("made", "deployed", false);
+  EXPECT_EQ(done["templates"], Json({"web"}));
 
   // Again: nothing is new.
   for (const auto& row : import()["workspaces"]) EXPECT_EQ(row["outcome"], "unchanged") << row;
@@ -213,7 +227,7 @@ TEST_F(OldInstallation, IsTakenOverWithoutSurprises) {
   EXPECT_EQ(state("live-1")["lineage"], imported["lineage"]);
   EXPECT_GT(state("live-1")["serial"], imported["serial"]);
   // A deploy of what is deployed finds nothing to do, in the mode it was deployed in.
-  for (const char* name : {"live-2", "sized", "contrary"}) {
+  for (const char* name : {"live-2", "sized", "contrary", "made"}) {
     const auto deployed = installation_.command({"workspace", "deploy", name});
     EXPECT_EQ(deployed.code, 0) << deployed.err;
   }
