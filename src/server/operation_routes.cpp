@@ -125,6 +125,18 @@ Task<std::expected<std::string, Problem>> waits_for_others(Services& services,
   co_return waits_for(neighbours, Operation::kDeploy);
 }
 
+// "" when nothing is in the way of a destroy: its own template jobs go first.
+Task<std::expected<std::string, Problem>> waits_for_template_jobs(Services& services,
+                                                                  const WorkspaceName& name) {
+  const auto jobs = co_await services.parts.store.jobs(name);
+  if (!jobs) co_return refuse(jobs.error());
+  Neighbours neighbours;
+  for (const Job& job : *jobs) {
+    if (may_have_resources(job)) neighbours.template_jobs.push_back(job.name);
+  }
+  co_return waits_for(neighbours, Operation::kDestroy);
+}
+
 Task<std::expected<Run, Problem>> queue_deploy(Services& services, const Call& call,
                                                const Workspace& row, OperationBody body,
                                                Operation operation) {
@@ -182,6 +194,8 @@ Task<std::expected<std::vector<std::string>, Problem>> deployed_dependents(
 
 Task<Reply> queue_destroy(Services& services, const Call& call, const Workspace& row,
                           WhenBusy when_busy) {
+  auto waiting = co_await waits_for_template_jobs(services, row.name);
+  if (!waiting) co_return std::unexpected(waiting.error());
   const auto dependents = co_await deployed_dependents(services, row.name);
   if (!dependents) co_return std::unexpected(dependents.error());
   if (!dependents->empty()) {
@@ -193,7 +207,8 @@ Task<Reply> queue_destroy(Services& services, const Call& call, const Workspace&
   NewRun run{.workspace = row.name,
              .operation = Operation::kDestroy,
              .mode = row.deployed_mode,
-             .definition = row.deployed.value_or(row.current)};
+             .definition = row.deployed.value_or(row.current),
+             .waiting_for = std::move(*waiting)};
   const auto queued = co_await enqueue(services, call, std::move(run), when_busy);
   if (!queued) co_return std::unexpected(queued.error());
   co_return accepted(*queued);

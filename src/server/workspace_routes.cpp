@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include <map>
 
 #include "model/job.hpp"
@@ -174,10 +176,15 @@ Task<Reply> remove_workspace(Services& services, Call call) {
                                  "it would be a new workspace at once",
                                  name));
   }
-  if (may_have_resources(*row) && destroy) {
+  const auto jobs = co_await services.parts.store.jobs(row->name);
+  if (!jobs) co_return refuse(jobs.error());
+  const bool is_there =
+      may_have_resources(*row) ||
+      std::ranges::any_of(*jobs, [](const Job& job) { return may_have_resources(job); });
+  if (is_there && destroy) {
     co_return co_await queue_destroy(services, call, *row, WhenBusy::kSupersede);
   }
-  if (may_have_resources(*row) && !abandon) {
+  if (is_there && !abandon) {
     co_return refuse(409, "still_deployed",
                      fmt::format("workspace {} is {}: say --destroy to destroy it first, or "
                                  "--abandon to leave what is deployed to itself",
