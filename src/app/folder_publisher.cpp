@@ -31,6 +31,10 @@ FolderSource workspace_folders(std::filesystem::path workspaces_dir, ContentScan
               "and keeps its last content and its destroy schedule; 'workspace remove' "
               "forgets it",
           .scan = [workspaces_dir] { return scan_workspaces(workspaces_dir); },
+          .holds_the_same =
+              [workspaces_dir](const WorkspaceName& name, const FolderMark& mark) {
+                return provisioner::holds_the_same(workspaces_dir, name, mark);
+              },
           .read =
               [workspaces_dir](const WorkspaceName& name) {
                 return read_workspace_folder(workspaces_dir, name);
@@ -51,6 +55,11 @@ FolderSource standalone_jobs(std::filesystem::path jobs_dir) {
       .if_vanished = "and runs no more",
       .may_be_absent = true,
       .scan = [jobs_dir] { return scan_standalone_jobs(jobs_dir); },
+      .holds_the_same =
+          [jobs_dir](const WorkspaceName& home, const FolderMark& mark) {
+            return provisioner::holds_the_same(jobs_dir / (standalone_job_of(home).value + ".json"),
+                                               mark);
+          },
       .read =
           [jobs_dir](const WorkspaceName& home) {
             return read_standalone_job(jobs_dir, standalone_job_of(home));
@@ -148,9 +157,22 @@ Task<> FolderPublisher::publish_and_tell(WorkspaceName name) {
   }
 }
 
+Task<bool> FolderPublisher::is_as_reported(WorkspaceName name) {
+  const auto mark = marks_.find(name);
+  if (mark == marks_.end() || !reported_.contains(name)) co_return false;
+  co_return co_await offload_.run(
+      [same = source_.holds_the_same, name, mark = mark->second] { return same(name, mark); });
+}
+
 Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
+  if (co_await is_as_reported(name)) co_return Status();
+  marks_.erase(name);
   auto read = co_await offload_.run([read = source_.read, name] { return read(name); });
   if (!read) co_return std::unexpected(read.error());
+  FolderMark mark{.config_hash = read->config_hash,
+                  .own = read->own.hash,
+                  .include = read->parsed.spec.include};
+  const bool wants_template = !read->wanted_template.empty();
   templates_[source_.entry(name)] = read->parsed.spec.template_name.value_or("");
   auto base = co_await content_of_template(*read);
   if (!base) co_return std::unexpected(base.error());
@@ -170,7 +192,10 @@ Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
   own.bundle = loaded->own_bundle;
   const bool has_template = !loaded->template_bundle.empty();
   const Said said{.content = content_of(own), .template_bundle = loaded->template_bundle};
-  if (known != reported_.end() && known->second == said) co_return Status();
+  if (known != reported_.end() && known->second == said) {
+    if (!wants_template) marks_[name] = std::move(mark);
+    co_return Status();
+  }
   for (const auto& warning : loaded->warnings) {
     log_.warning(warning, {{source_.noun, shown}});
   }
@@ -196,6 +221,7 @@ Task<Status> FolderPublisher::publish_folder(WorkspaceName name) {
   if (!row) co_return fail(fmt::format("publishing {} {}", source_.noun, shown), row.error());
   const bool is_new = known == reported_.end();
   reported_[name] = said;
+  if (!wants_template) marks_[name] = std::move(mark);
   log_.info(source_.noun + (is_new ? " loaded" : " changed"),
             {{source_.noun, shown}, {"bundle", row->current.bundle.value.substr(0, 12)}});
   co_return Status();

@@ -13,6 +13,7 @@
 #include "base/error.hpp"
 #include "base/ids.hpp"
 #include "base/time.hpp"
+#include "config/folder_mark.hpp"
 #include "config/folders.hpp"
 #include "config/loader.hpp"
 #include "config/settling.hpp"
@@ -34,6 +35,7 @@ struct FolderSource {
   std::string if_vanished;     // what a detached one still does, as a sentence's end
   bool may_be_absent = false;  // the whole directory, where nothing was ever published from it
   std::function<Result<FolderScan>()> scan;
+  std::function<bool(const WorkspaceName&, const FolderMark&)> holds_the_same;
   std::function<Result<WorkspaceFolder>(const WorkspaceName&)> read;
   std::function<Result<LoadedWorkspace>(WorkspaceFolder, const TemplateContent*)> load;
   std::function<bool(const WorkspaceName&)> owns;  // among what was published
@@ -71,6 +73,7 @@ class FolderPublisher {
   const std::map<std::string, std::string>& problems() const { return problems_; }
 
  private:
+  Task<bool> is_as_reported(WorkspaceName name);
   Task<Status> publish_folder(WorkspaceName name);
   // Nothing when the folder wants no template. kNotFound: there is none of that name.
   Task<Result<std::optional<TemplateContent>>> content_of_template(const WorkspaceFolder& folder);
@@ -103,6 +106,7 @@ class FolderPublisher {
     friend bool operator==(const Said&, const Said&) = default;
   };
   std::map<WorkspaceName, Said> reported_;
+  std::map<WorkspaceName, FolderMark> marks_;       // of those reported that no template belongs to
   std::map<std::string, std::string> templates_;    // named by the folders, broken ones too
   std::set<std::string> changed_templates_;         // since they were looked at
   std::map<BundleHash, TemplateContent> contents_;  // of templates, while folders are published

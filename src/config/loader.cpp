@@ -6,6 +6,7 @@
 #include "config/bundle_paths.hpp"
 #include "config/content_check.hpp"
 #include "config/files.hpp"
+#include "config/fingerprint.hpp"
 #include "config/job_file.hpp"
 #include "config/overlay.hpp"
 
@@ -116,6 +117,7 @@ Result<WorkspaceFolder> read_workspace_folder_with(const fs::path& workspaces_di
   auto parsed = parse_workspace(name, config, file);
   if (!parsed) return std::unexpected(parsed.error());
   folder.parsed = *std::move(parsed);
+  folder.config_hash = sha256_hex(config);
   auto own = build_bundle(path, folder.parsed.spec.include);
   if (!own) return fail(folder.shown, own.error());
   folder.own = *std::move(own);
@@ -189,6 +191,7 @@ Result<WorkspaceFolder> read_standalone_job(const fs::path& jobs_dir, const JobN
   auto parsed = parse_standalone_job(job, text, read.shown);
   if (!parsed) return std::unexpected(parsed.error());
   read.parsed = *std::move(parsed);
+  read.config_hash = sha256_hex(text);
   read.own = empty_bundle();
   return read;
 }

@@ -21,6 +21,7 @@ struct WorkspaceFolder {
   std::string shown;           // "workspaces/shop", for messages
   std::filesystem::path path;  // absolute
   ParsedWorkspace parsed;
+  std::string config_hash;  // of the configuration's text
   Bundle own;
   std::vector<std::filesystem::path> included;  // absolute
   // The template whose files belong to the content; "" = none is named, or the folder's own tofu
