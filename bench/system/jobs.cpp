@@ -86,7 +86,7 @@ void measure_edit() {
   }
   installation.start();
   wait_for_log(installation, "\"workspace loaded\"", kWorkspaces);
-  Api api(installation.socket());
+  Api api(installation.state_dir() / "provisioner.sock");
   std::vector<double> lags;
   for (int i = 0; i < 9; ++i) {
     const std::string name = fmt::format("w-{:04}", i * 100);
@@ -142,7 +142,7 @@ double milliseconds_to_queue(std::size_t jobs) {
              "resource \"terraform_data\" \"x\" {\n  input = 1\n}\n");
   installation.start();
   wait_for_log(installation, "\"workspace loaded\"", 1);
-  Api api(installation.socket());
+  Api api(installation.state_dir() / "provisioner.sock");
   const Json deploy = api.follow(api.deploy("shop"));
   Instant last{};
   std::size_t seen = 0;
