@@ -159,7 +159,13 @@ class JobReader {
     }
     auto cron = CronExpression::parse(text);
     if (!cron) {
-      problems_.error(field, cron.error().message);
+      std::string message = cron.error().message;
+      // Perhaps a misspelt event, of which a cron expression knows nothing.
+      if (trim(text).starts_with('@')) {
+        message +=
+            "; events are @deployment, @deployment-failed, @destroy, @destroy-failed and @reboot";
+      }
+      problems_.error(field, message);
       return;
     }
     spec_.rules.push_back(

@@ -25,7 +25,9 @@ namespace fs = std::filesystem;
 constexpr std::uint32_t kMask = IN_CREATE | IN_MODIFY | IN_CLOSE_WRITE | IN_ATTRIB | IN_DELETE |
                                 IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF |
                                 IN_ONLYDIR | IN_EXCL_UNLINK;
+// How often a missing root is looked for: where the folder above it cannot tell, and where it can.
 constexpr Duration kLookForRoot = std::chrono::seconds(1);
+constexpr Duration kLookForRootAnyway = std::chrono::minutes(1);
 
 // One inotify watch: a folder of the disk. One folder may belong to several workspaces' content.
 struct Watched {
@@ -44,8 +46,7 @@ struct FolderWatcher::State {
   bool watch_root() {
     for (const auto& [wd, watched] : watches) ::inotify_rm_watch(inotify.native_handle(), wd);
     watches.clear();
-    root_watch = ::inotify_add_watch(inotify.native_handle(), root.c_str(), kMask);
-    if (root_watch < 0) return false;
+    if (!find_root()) return false;
     watches[root_watch].path = root;
     std::error_code error;
     for (fs::directory_iterator it(root, error), end; !error && it != end; it.increment(error)) {
@@ -55,6 +56,24 @@ struct FolderWatcher::State {
     for (const auto& [folder, paths] : also) {
       for (const auto& path : paths) watch_included(path, folder);
     }
+    return true;
+  }
+
+  // While the root is not there, the folder above it tells of its coming.
+  bool find_root() {
+    const int fd = inotify.native_handle();
+    root_watch = ::inotify_add_watch(fd, root.c_str(), kMask);
+    if (root_watch < 0) {
+      std::error_code absent;
+      // A link is there before what it leads to.
+      const int above = fs::is_symlink(root, absent)
+                            ? -1
+                            : ::inotify_add_watch(fd, root.parent_path().c_str(), kMask);
+      if (above != above_root) ::inotify_rm_watch(fd, std::exchange(above_root, above));
+      root_watch = ::inotify_add_watch(fd, root.c_str(), kMask);  // it may have come in between
+    }
+    if (root_watch < 0) return false;
+    if (above_root >= 0) ::inotify_rm_watch(fd, std::exchange(above_root, -1));
     return true;
   }
 
@@ -200,6 +219,7 @@ struct FolderWatcher::State {
   fs::path root;
   boost::asio::posix::stream_descriptor inotify;
   int root_watch = -1;
+  int above_root = -1;  // the watch of the folder above, while the root is not there
   std::unordered_map<int, Watched> watches;
   std::map<std::string, std::vector<fs::path>> also;
   FolderChanges pending;
@@ -235,7 +255,9 @@ Task<FolderChanges> FolderWatcher::next() {
       co_return std::exchange(state.pending, {});
     }
     if (state.root_watch < 0) {
-      co_await first_of(state.wait_readable(), state.clock.sleep_for(kLookForRoot));
+      co_await first_of(
+          state.wait_readable(),
+          state.clock.sleep_for(state.above_root < 0 ? kLookForRoot : kLookForRootAnyway));
     } else {
       co_await state.wait_readable();
     }

@@ -359,10 +359,13 @@ void RunnerApi::log_end(const Run& run, const AttemptResult& result,
                             {"correlation_id", run.correlation_id.value},
                             {"attempt", std::to_string(run.attempt.value)}};
   if (result.status == RunStatus::kSucceeded) {
-    parts_.log.info(
-        fmt::format("{} succeeded: {} added, {} changed, {} destroyed", to_string(run.operation),
-                    result.resources.add, result.resources.change, result.resources.destroy),
-        fields);
+    // A script or command has no resources to count.
+    parts_.log.info(run.operation == Operation::kJob
+                        ? fmt::format("job {} succeeded", run.job.value)
+                        : fmt::format("{} succeeded: {} added, {} changed, {} destroyed",
+                                      to_string(run.operation), result.resources.add,
+                                      result.resources.change, result.resources.destroy),
+                    fields);
   } else if (retry_at) {
     parts_.log.warning(
         fmt::format("{} failed and is tried again at {}: {}", to_string(run.operation),

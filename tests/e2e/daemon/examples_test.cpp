@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <map>
 
 #include "tests/support/daemon.hpp"
 #include "tests/support/eventually.hpp"
+#include "tests/support/git_repository.hpp"
 
 namespace provisioner::testing {
 namespace {
@@ -60,6 +62,21 @@ class Examples : public ::testing::Test {
   std::size_t resources_in_store(const std::string& workspace) const {
     return Json::parse(run({"state", "pull", workspace}).out)["resources"].size();
   }
+  // The runs of the workspace's jobs by name, once `count` of them have succeeded.
+  std::map<std::string, Json> job_runs(const std::string& workspace, std::size_t count) const {
+    std::map<std::string, Json> ended;
+    eventually(90s, [&] {
+      ended.clear();
+      for (const auto& each : installation_.runs(workspace)) {
+        if (each["job"].is_string() && each["finished_at"].is_string()) ended[each["job"]] = each;
+      }
+      return ended.size() >= count;
+    });
+    EXPECT_EQ(ended.size(), count) << installation_.log();
+    for (const auto& [job, each] : ended) EXPECT_EQ(each["status"], "succeeded") << each;
+    return ended;
+  }
+  std::string log_of(const Json& each) const { return run({"run", "logs", each["id"]}).out; }
 
   Installation installation_;
 };
@@ -112,6 +129,50 @@ TEST_F(Examples, TheMakefileWithABackendOfItsOwnKeepsItsState) {
   EXPECT_TRUE(installation_.query({"state", "list", "makefile-own-state"})["items"].empty());
   succeed({"workspace", "destroy", "makefile-own-state", "--yes"});
   EXPECT_EQ(Json::parse(read_file(state))["resources"], Json::array());
+}
+
+TEST_F(Examples, ThePipelinesJobsRunInOrderAndItsBranchesSideBySide) {
+  succeed({"workspace", "deploy", "pipeline"});
+  auto runs = job_runs("pipeline", 5);
+  const auto began = [&](const char* job) { return runs[job]["started_at"]; };
+  const auto ended = [&](const char* job) { return runs[job]["finished_at"]; };
+  EXPECT_LE(ended("prepare"), began("load"));
+  EXPECT_LE(ended("prepare"), began("index"));
+  EXPECT_LE(ended("load"), began("warm"));
+  EXPECT_LE(ended("warm"), began("announce"));
+  EXPECT_LE(ended("index"), began("announce"));
+  EXPECT_THAT(log_of(runs["announce"]), HasSubstr("pipeline is ready\n"));
+}
+
+TEST_F(Examples, TheShopHasADatabaseOfItsOwnThatGoesBeforeItDoes) {
+  GitRepository repository;
+  fs::copy(installation_.config_dir() / "templates", repository.path(),
+           fs::copy_options::recursive);
+  repository.commit();
+  succeed({"template", "add", "database", repository.url(), "--path", "database"});
+  succeed({"workspace", "deploy", "shop"});
+  auto runs = job_runs("shop", 2);
+  EXPECT_EQ(runs["database"]["resources"]["add"], 1);
+  EXPECT_LE(runs["database"]["finished_at"], runs["check"]["started_at"]);
+  EXPECT_THAT(log_of(runs["check"]), HasSubstr("checking shop\n"));
+  EXPECT_EQ(resources_in_store("shop"), 1u);
+
+  succeed({"workspace", "destroy", "shop", "--yes"});
+  Json of_database, of_shop;
+  for (const auto& each : installation_.runs("shop")) {
+    if (each["operation"] == "destroy") (each["job"].is_null() ? of_shop : of_database) = each;
+  }
+  EXPECT_EQ(of_database["status"], "succeeded") << of_database;
+  EXPECT_EQ(of_database["resources"]["destroy"], 1);
+  EXPECT_LE(of_database["finished_at"], of_shop["started_at"]);
+  EXPECT_EQ(resources_in_store("shop"), 0u);
+}
+
+TEST_F(Examples, HousekeepingBelongsToNoWorkspace) {
+  EXPECT_TRUE(eventually(60s, [&] {
+    return installation_.log().find(R"("message":"job loaded")") != std::string::npos &&
+           installation_.log().find(R"("job":"housekeeping")") != std::string::npos;
+  })) << installation_.log();
 }
 
 }  // namespace

@@ -22,8 +22,9 @@ using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 
 // Each place where a secret can be named has one of its own, so that a finding says which.
-const std::vector<std::string> kSecrets = {"env-variable-5f21c0de", "file-variable-7a90beef",
-                                           "env-environment-c4d1a2b3", "file-environment-9e8d7c6b"};
+const std::vector<std::string> kSecrets = {"env-variable-5f21c0de",    "file-variable-7a90beef",
+                                           "env-environment-c4d1a2b3", "file-environment-9e8d7c6b",
+                                           "env-job-1b2c3d4e",         "file-job-8f7e6d5c"};
 
 // Nothing of it stores a secret; all of it could say one.
 constexpr std::string_view kUses = R"(variable "from_env" { type = string }
@@ -122,6 +123,8 @@ class Secrets : public ::testing::Test {
   void SetUp() override {
     write_file(installation_.root() / "secrets" / "one", kSecrets[1] + "\n");
     write_file(installation_.root() / "secrets" / "two", kSecrets[3]);
+    write_file(installation_.root() / "secrets" / "three", kSecrets[5] + "\n");
+    installation_.environment["JOB_C"] = kSecrets[4];
     fs::create_directories(installation_.root() / "tmp");
     installation_.environment["VAULT_A"] = kSecrets[0];
     installation_.environment["THE_B"] = kSecrets[2];
@@ -157,6 +160,19 @@ class Secrets : public ::testing::Test {
         eventually(60s, [&] { return installation_.workspace("vault")["bundle"] != before; }));
   }
 
+  // The runs of jobs, once `count` of them have ended.
+  std::vector<Json> job_runs(std::size_t count) const {
+    std::vector<Json> ended;
+    eventually(90s, [&] {
+      ended.clear();
+      for (const auto& each : installation_.query({"run", "list", "--limit", "100"})["items"]) {
+        if (each["job"].is_string() && each["finished_at"].is_string()) ended.push_back(each);
+      }
+      return ended.size() >= count;
+    });
+    return ended;
+  }
+
   // All that is on the disk but the secrets' own files.
   std::vector<std::string> on_disk() const {
     std::vector<std::string> found;
@@ -186,7 +202,7 @@ class Secrets : public ::testing::Test {
                                       "/states/vault/diff",
                                       "/cluster",
                                       "/cluster/events"};
-    for (const auto& run : installation_.runs("vault")) {
+    for (const auto& run : installation_.query({"run", "list", "--limit", "100"})["items"]) {
       paths.push_back("/runs/" + run["id"].get<std::string>());
       paths.push_back("/runs/" + run["id"].get<std::string>() + "/log");
     }
@@ -234,6 +250,47 @@ TEST_F(Secrets, AppearNowhereAfterRunsThatUseThemAndFailWithThem) {
   expect_nowhere();
   EXPECT_EQ(watcher.command_lines(), std::set<std::string>());
   // The plan is compressed: a grep does not see into it.
+  EXPECT_EQ(watcher.files(), std::set<std::string>{"variables.tfvars.json 600"});
+  installation_.stop_daemon();
+  EXPECT_EQ(on_disk(), std::vector<std::string>());
+}
+
+TEST_F(Secrets, OfAJobAppearNowhereAfterItUsedThemAndFailedWithThem) {
+  const Json secrets = {
+      {"JOB_ENV", {{"env", "JOB_C"}}},
+      {"JOB_FILE", {{"file", (installation_.root() / "secrets/three").string()}}}};
+  const std::string seen = (installation_.root() / "lengths").string();
+  const auto job = [&](const std::string& name, const char* body, const std::string& text,
+                       const std::string& schedule) {
+    return Json{{"name", name}, {body, text}, {"schedule", schedule}, {"environment", secrets}};
+  };
+  const std::string says = "echo ${#JOB_ENV} ${#JOB_FILE} >> " + seen +
+                           "; echo \"with $JOB_ENV and $JOB_FILE\"; sleep 1";
+  Json changed = config();
+  changed["jobs"] = {
+      job("command", "command", says, "@deployment"),
+      job("script", "script", "#!/bin/sh\n" + says + "; echo \"refused $JOB_ENV\" >&2; exit 7\n",
+          "@deployment")};
+  const Json before = installation_.workspace("vault")["version"];
+  Watcher watcher(installation_.root());
+  installation_.write("vault", "config.json", changed.dump(2));
+  write_file(installation_.config_dir() / "jobs" / "alone.json",
+             Json{{"command", says}, {"schedule", "* * * * *"}, {"environment", secrets}}.dump());
+  ASSERT_TRUE(
+      eventually(60s, [&] { return installation_.workspace("vault")["version"] != before; }));
+  ASSERT_EQ(run({"workspace", "deploy", "vault"}).code, 0) << installation_.log();
+  const auto runs = job_runs(3);
+  ASSERT_GE(runs.size(), 3u) << installation_.log();
+  for (const auto& each : runs) {
+    EXPECT_EQ(each["status"], each["job"] == "script" ? "failed" : "succeeded") << each;
+    const auto log = run({"run", "logs", each["id"]}).out;
+    EXPECT_NE(log.find("with *** and ***"), std::string::npos) << log;
+  }
+  EXPECT_EQ(read_file(seen).substr(0, 6), "16 17\n");
+  watcher.stop();
+
+  expect_nowhere();
+  EXPECT_EQ(watcher.command_lines(), std::set<std::string>());
   EXPECT_EQ(watcher.files(), std::set<std::string>{"variables.tfvars.json 600"});
   installation_.stop_daemon();
   EXPECT_EQ(on_disk(), std::vector<std::string>());
