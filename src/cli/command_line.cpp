@@ -104,6 +104,7 @@ struct Noun {
 };
 constexpr Noun kNouns[] = {
     {"workspace", "deploy, destroy and show workspaces", add_workspace_commands, "workspacectl"},
+    {"job", "run, kill and show jobs", add_job_commands, "jobctl"},
     {"run", "show and cancel runs", add_run_commands, ""},
     {"schedule", "preview and explain schedules", add_schedule_commands, ""},
     {"state", "tofu's states: versions, rollback, push, pull, unlock", add_state_commands, ""},

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/exit_code.hpp"
+#include "cli/listing.hpp"
 #include "cli/progress_line.hpp"
 #include "cli/terminal.hpp"
 #include "http/message.hpp"
@@ -19,6 +20,10 @@ namespace {
 constexpr int kMostReconnects = 30;
 
 std::string summary_of(const nlohmann::json& run) {
+  const std::string job = text_of(run, "job");
+  if (run["operation"] == "job") {
+    return fmt::format("job {} of {} {}", job, text_of(run, "workspace"), text_of(run, "status"));
+  }
   const auto& resources = run["resources"];
   return fmt::format("{} of {} {}: {} added, {} changed, {} destroyed",
                      run["operation"].get<std::string>(), run["workspace"].get<std::string>(),
@@ -85,6 +90,15 @@ int follow_run(Session& session, const std::string& id) {
                  fmt::format("the daemon cannot be reached any more; the run goes on if it lives. "
                              "Later: provisioner run show {}",
                              id)});
+}
+
+int print_log(Session& session, const std::string& id) {
+  auto api = session.api();
+  auto text = api ? (*api)->get("/api/v1/runs/" + http::encode_component(id) + "/log")
+                  : Result<std::string>(std::unexpected(api.error()));
+  if (!text) return report(text.error());
+  fmt::print("{}", *text);
+  return kDone;
 }
 
 }  // namespace provisioner::cli

@@ -13,4 +13,7 @@ namespace provisioner::cli {
 // With --output json the log goes to standard error and the run's JSON to standard output.
 int follow_run(Session& session, const std::string& id);
 
+// Prints what there is of its log by now. Returns the exit code.
+int print_log(Session& session, const std::string& id);
+
 }  // namespace provisioner::cli

@@ -26,17 +26,20 @@ void operate(Session& session, const OperationOptions& options, std::string_view
   if (options.queue) body["queue"] = true;
   if (options.upgrade) body["upgrade"] = true;
 
+  start_run(session, workspace_path(options.workspace, fmt::format("/{}", verb)), body.dump(),
+            options.detach);
+}
+
+void start_run(Session& session, const std::string& target, const std::string& body, bool detach) {
   auto api = session.api();
   auto answer =
-      api ? (*api)->send("POST", workspace_path(options.workspace, fmt::format("/{}", verb)),
-                         body.dump())
-          : Result<std::string>(std::unexpected(api.error()));
+      api ? (*api)->send("POST", target, body) : Result<std::string>(std::unexpected(api.error()));
   if (!answer) {
     session.code = report(answer.error());
     return;
   }
   const std::string id = nlohmann::json::parse(*answer)["id"];
-  if (options.detach) {
+  if (detach) {
     if (!session.printed(*answer)) fmt::print("{}\n", id);
     return;
   }

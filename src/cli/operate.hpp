@@ -23,4 +23,7 @@ struct OperationOptions {
 // "deploy", "destroy", which asks first. The outcome is session.code.
 void operate(Session& session, const OperationOptions& options, std::string_view verb);
 
+// POSTs `body` to `target`, whose answer is a run, and follows it, or prints its id.
+void start_run(Session& session, const std::string& target, const std::string& body, bool detach);
+
 }  // namespace provisioner::cli

@@ -8,6 +8,7 @@
 
 #include "cli/exit_code.hpp"
 #include "cli/follow_run.hpp"
+#include "cli/job_reference.hpp"
 #include "cli/listing.hpp"
 #include "cli/session.hpp"
 #include "cli/terminal.hpp"
@@ -30,6 +31,7 @@ void print_runs(const std::string& json) {
     const std::string status = text_of(run, "status");
     rows.push_back({{text_of(run, "id")},
                     {text_of(run, "workspace")},
+                    {text_of(run, "job")},
                     {text_of(run, "operation")},
                     {text_of(run, "trigger")},
                     {status, tint_of_status(status)},
@@ -38,8 +40,8 @@ void print_runs(const std::string& json) {
                     {took(run)},
                     {note_of(run)}});
   }
-  fmt::print("{}", render_table({"ID", "WORKSPACE", "OPERATION", "TRIGGER", "STATUS", "ATTEMPT",
-                                 "CREATED", "TOOK", "NOTE"},
+  fmt::print("{}", render_table({"ID", "WORKSPACE", "JOB", "OPERATION", "TRIGGER", "STATUS",
+                                 "ATTEMPT", "CREATED", "TOOK", "NOTE"},
                                 rows, output_has_colour()));
   if (answer["next_cursor"].is_string()) {
     fmt::print(stderr, "more: --cursor {}\n", answer["next_cursor"].get<std::string>());
@@ -48,12 +50,14 @@ void print_runs(const std::string& json) {
 
 void add_list(CLI::App& noun, Session& session) {
   struct Options {
-    std::string workspace, status, cursor;
+    std::string workspace, job, status, cursor;
     int limit = 20;
   };
   auto* command = noun.add_subcommand("list", "list runs, newest first");
   auto options = std::make_shared<Options>();
   add_workspace_argument(*command, options->workspace);
+  command->add_option("--job", options->job, "only of this job: workspace:job, or its name")
+      ->type_name("JOB");
   command->add_option("--status", options->status,
                       "queued, running, succeeded, failed, timed_out, cancelled or interrupted");
   command->add_option("--limit", options->limit, "at most so many; default 20")
@@ -63,11 +67,21 @@ void add_list(CLI::App& noun, Session& session) {
   add_output_option(*command, session);
   command->callback([options, &session] {
     Query query;
+    if (!options->job.empty()) {
+      const auto job = find_job(session, options->job, options->workspace);
+      if (!job) {
+        session.code = report(job.error());
+        return;
+      }
+      query.add("job", job->name);
+      options->workspace = job->workspace;
+    }
     query.add("workspace", options->workspace);
     query.add("status", options->status);
     query.add("cursor", options->cursor);
     query.add("limit", std::to_string(options->limit));
-    const auto runs = list_of(session, "/api/v1/runs" + query.text(), options->workspace);
+    const auto runs = list_of(session, "/api/v1/runs" + query.text(),
+                              options->job.empty() ? options->workspace : "");
     if (!runs) {
       session.code = report(runs.error());
     } else if (!session.printed(*runs)) {
@@ -95,18 +109,7 @@ void add_run_commands(CLI::App& noun, Session& session) {
   logs->add_option("run", *logged, "its id")->required()->type_name("");
   logs->add_flag("-f,--follow", *follow, "wait for more until the run ends");
   logs->callback([logged, follow, &session] {
-    if (*follow) {
-      session.code = follow_run(session, *logged);
-      return;
-    }
-    auto api = session.api();
-    auto text = api ? (*api)->get("/api/v1/runs/" + http::encode_component(*logged) + "/log")
-                    : Result<std::string>(std::unexpected(api.error()));
-    if (!text) {
-      session.code = report(text.error());
-    } else {
-      fmt::print("{}", *text);
-    }
+    session.code = *follow ? follow_run(session, *logged) : print_log(session, *logged);
   });
 
   auto* cancel =

@@ -7,7 +7,9 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/ids.hpp"
 #include "cli/exit_code.hpp"
+#include "cli/listing.hpp"
 #include "cli/session.hpp"
 #include "cli/terminal.hpp"
 #include "http/message.hpp"
@@ -110,8 +112,14 @@ Result<std::string> preview_workspace(const PreviewOptions& options, Session& se
   add("from", options.from);
   add("to", options.to);
   add("count", options.count == 0 ? "" : std::to_string(options.count));
-  return (*api)->get(fmt::format("/api/v1/workspaces/{}/schedule{}",
-                                 http::encode_component(options.workspace), query));
+  const std::size_t colon = options.workspace.find(':');
+  const std::string workspace = http::encode_component(options.workspace.substr(0, colon));
+  if (colon == std::string::npos) {
+    return (*api)->get(fmt::format("/api/v1/workspaces/{}/schedule{}", workspace, query));
+  }
+  return (*api)->get(fmt::format("/api/v1/jobs/{}/{}/schedule{}", workspace,
+                                 http::encode_component(options.workspace.substr(colon + 1)),
+                                 query));
 }
 
 void print_points(const std::string& json) {
@@ -121,10 +129,11 @@ void print_points(const std::string& json) {
     rows.push_back({{point["local_time"].get<std::string>()},
                     {point["timezone"].get<std::string>()},
                     {point["action"].is_string() ? point["action"].get<std::string>() : ""},
+                    {text_of(point, "job")},
                     {point["schedule"].get<std::string>()},
                     {point["at"].get<std::string>(), Tint::kDim}});
   }
-  fmt::print("{}", render_table({"LOCAL TIME", "ZONE", "ACTION", "SCHEDULE", "UTC"}, rows,
+  fmt::print("{}", render_table({"LOCAL TIME", "ZONE", "ACTION", "JOB", "SCHEDULE", "UTC"}, rows,
                                 output_has_colour()));
 }
 
@@ -163,7 +172,17 @@ void add_schedule_commands(CLI::App& noun, Session& session) {
   auto* preview_command =
       noun.add_subcommand("preview", "list what a workspace's schedule, or an expression, will do");
   auto options = std::make_shared<PreviewOptions>();
-  add_workspace_argument(*preview_command, options->workspace);
+  preview_command
+      ->add_option("workspace", options->workspace,
+                   "its name, with its jobs; or one job: workspace:job, _standalone_:job")
+      ->type_name("")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            if (text.contains(':')) return std::string();
+            const auto name = parse_workspace_name(text);
+            return name ? std::string() : name.error().message;
+          },
+          ""));
   preview_command->add_option("--cron", options->cron, "an expression; needs no daemon")
       ->type_name("EXPRESSION");
   preview_command->add_option("--timezone", options->timezone, "with --cron; default the system's")

@@ -46,6 +46,7 @@ CLI::Option* add_workspace_argument(CLI::App& command, std::string& place);
 // One function a noun; each says in its file what its verbs do.
 void add_workspace_commands(CLI::App& noun, Session& session);
 void add_run_commands(CLI::App& noun, Session& session);
+void add_job_commands(CLI::App& noun, Session& session);
 void add_schedule_commands(CLI::App& noun, Session& session);
 void add_state_commands(CLI::App& noun, Session& session);
 void add_cluster_commands(CLI::App& noun, Session& session);

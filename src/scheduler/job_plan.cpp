@@ -9,6 +9,7 @@
 
 #include "base/text.hpp"
 #include "model/job_order.hpp"
+#include "scheduler/job_run.hpp"
 #include "scheduler/ledger.hpp"
 #include "scheduler/plan.hpp"
 
@@ -25,15 +26,7 @@ bool is_up(const Situation& s) {
   if (const Run* last = last_word(s); last != nullptr && last->operation == Operation::kDestroy) {
     return false;
   }
-  const Workspace& w = s.workspace;
-  switch (w.status) {
-    case WorkspaceStatus::kDeployed:
-    case WorkspaceStatus::kNeedsConfirmation: return true;
-    case WorkspaceStatus::kDeploying:
-    case WorkspaceStatus::kDeployFailed:  // it may be the redeploy of what is there
-      return w.last_deployed && (!w.last_destroyed || *w.last_destroyed < *w.last_deployed);
-    default: return false;
-  }
+  return is_deployed(s.workspace);
 }
 
 std::string not_up(const Situation& s) {
@@ -341,25 +334,12 @@ class Planner {
 
   // Absent: its template is unknown.
   std::optional<NewRun> make_run_of(const JobSpec& spec, const BundleHash& bundle) const {
-    NewRun run;
-    run.id = new_id_();
-    run.workspace = workspace().name;
-    run.job = spec.name;
-    run.operation = Operation::kJob;
-    run.mode = workspace().deployed_mode;
-    run.definition = {.config = spec.definition,
-                      .bundle = !bundle.empty()        ? bundle
-                                : workspace().deployed ? workspace().deployed->bundle
-                                                       : workspace().current.bundle,
-                      .inputs_hash = spec.inputs_hash};
-    if (spec.type == JobType::kTemplate) {
-      const auto found = s_.templates.find(spec.body);
-      if (found == s_.templates.end()) return std::nullopt;
-      run.operation = Operation::kDeploy;
-      run.definition.bundle = found->second;
-    }
-    run.concurrent = spec.overlap == Overlap::kAllow && spec.type != JobType::kTemplate;
-    run.created_at = now();
+    const auto found = s_.templates.find(spec.body);
+    auto run = job_run(workspace(), spec, bundle,
+                       found == s_.templates.end() ? std::nullopt : std::optional(found->second));
+    if (!run) return std::nullopt;
+    run->id = new_id_();
+    run->created_at = now();
     return run;
   }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/error.hpp"
+#include "base/ids.hpp"
 #include "base/time.hpp"
 #include "schedule/timeline.hpp"
 
@@ -19,6 +20,7 @@ struct PreviewPoint {
   std::string mode;
   std::string schedule;    // the rule's label
   bool overruled = false;  // another rule at the same instant wins
+  JobName job = {};        // whose schedule it is; "" = the workspace's
 
   friend bool operator==(const PreviewPoint&, const PreviewPoint&) = default;
 };

@@ -108,9 +108,12 @@ Task<http::Response> Api::State::call(http::Request request, CorrelationId corre
   const std::string action = route.action.empty()
                                  ? fmt::format("{} {}", route.method, route.pattern)
                                  : std::string(route.action);
-  const std::string target = match->params.empty() ? "" : match->params[0];
+  const bool of_job = route.pattern.contains("{job}");
+  const std::string first = match->params.empty() ? "" : match->params[0];
+  const std::string target = of_job ? fmt::format("{}:{}", first, match->params[1]) : first;
   LogFields about = {{"correlation_id", correlation.value}};
-  if (route.pattern.contains("{workspace}")) about.emplace_back("workspace", target);
+  if (route.pattern.contains("{workspace}")) about.emplace_back("workspace", first);
+  if (of_job) about.emplace_back("job", match->params[1]);
   if (route.pattern.contains("{run}")) about.emplace_back("run_id", target);
   auto caller = co_await gate.admit(request);
   if (!caller) {
@@ -151,7 +154,7 @@ std::optional<Problem> Api::State::check(const Caller& caller, const Match& matc
   const Route& route = *match.route;
   if (auto refusal = check_role(caller, route.role, gate.policy())) return refusal;
   if (route.pattern.contains("{workspace}")) {
-    return check_scope(caller, WorkspaceName(match.params[0]));
+    return check_scope(caller, workspace_in(match));
   }
   if (route.reach == Reach::kEverything) return check_reaches_everything(caller);
   return std::nullopt;

@@ -43,6 +43,8 @@ std::expected<std::string, Problem> idempotency_key(const Call& call) {
   return fmt::format("{} {} {}", call.caller.actor, call.request.path(), key);
 }
 
+}  // namespace
+
 http::Response accepted(const Run& run) {
   http::Response response = http::json_response(202, render(run) + "\n");
   response.headers["Location"] = "/api/v1/runs/" + run.id.value;
@@ -60,6 +62,7 @@ Task<std::expected<Run, Problem>> enqueue(Services& services, const Call& call, 
   run.requested_by = call.caller.actor;
   run.correlation_id = call.correlation;
   const RunId id = run.id;
+  const bool is_of_job = !run.job.empty();
   Result<Run> queued = co_await services.parts.store.enqueue(std::move(run), when_busy);
   if (!queued && queued.error().kind == ErrorKind::kAmbiguous) {
     Result<Run> looked_up = co_await services.parts.store.run(id);
@@ -68,11 +71,13 @@ Task<std::expected<Run, Problem>> enqueue(Services& services, const Call& call, 
   if (queued) co_return std::move(*queued);
   Problem problem = problem_of(queued.error());
   if (queued.error().kind == ErrorKind::kConflict) {
-    problem.code = "workspace_busy";
+    problem.code = is_of_job ? "job_busy" : "workspace_busy";
     problem.detail += "; --queue (queue: true) queues this one, in place of one that waits there";
   }
   co_return std::unexpected(std::move(problem));
 }
+
+namespace {
 
 // What a deploy of a workspace with modes means when none is given: the timeline's, else the last.
 std::string present_mode(const Workspace& row, const Timeline& timeline, Instant now) {

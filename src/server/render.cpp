@@ -4,8 +4,6 @@
 
 #include <nlohmann/json.hpp>
 
-#include "model/job.hpp"
-
 namespace provisioner::server {
 namespace {
 
@@ -123,6 +121,35 @@ std::string render(const WorkspaceView& view) {
                {"version", w.version.value}});
 }
 
+std::string render(const JobView& view) {
+  const Job& row = view.row;
+  Json schedule = Json::array(), depends_on = Json::array(), events = Json::array();
+  for (const JobEvent event : row.events) events.push_back(to_string(event));
+  if (view.spec) {
+    for (const TimelineRule& rule : view.spec->rules) schedule.push_back(rule.cron.text());
+    for (const JobName& name : view.spec->depends_on) depends_on.push_back(name.value);
+  }
+  for (const Json& event : events) schedule.push_back(event);
+  return text({{"workspace", shown_workspace(row.workspace)},
+               {"name", row.name.value},
+               {"type", to_string(row.type)},
+               {"status", to_string(row.status)},
+               {"enabled", row.enabled},
+               {"schedule", std::move(schedule)},
+               {"depends_on", std::move(depends_on)},
+               {"description", or_null(view.spec ? view.spec->description : "")},
+               {"events", std::move(events)},
+               {"last_run", or_null(row.last_run)},
+               {"last_success", or_null(row.last_success)},
+               {"last_failure", or_null(row.last_failure)},
+               {"last_error", or_null(row.last_error)},
+               {"last_exit_code", row.last_exit_code ? Json(*row.last_exit_code) : Json()},
+               {"run_count", row.run_count},
+               {"success_count", row.success_count},
+               {"failure_count", row.failure_count},
+               {"next_run", or_null(view.next_run)}});
+}
+
 std::string render(const Run& run) { return text(json_of(run)); }
 
 std::string render(const Run& run, std::span<const AttemptRow> attempts) {
@@ -161,7 +188,8 @@ std::string render(const PreviewPoint& point) {
                {"action", to_string(point.action)},
                {"mode", or_null(point.mode)},
                {"schedule", point.schedule},
-               {"overruled", point.overruled}});
+               {"overruled", point.overruled},
+               {"job", or_null(point.job)}});
 }
 
 std::string render(const ConfigChange& change) {

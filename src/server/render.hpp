@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "model/job.hpp"
 #include "model/leadership.hpp"
 #include "model/occurrence.hpp"
 #include "model/run.hpp"
@@ -37,6 +38,14 @@ struct WorkspaceView {
   bool is_held = false;      // at present
 };
 std::string render(const WorkspaceView& view);
+
+// A job as its configuration says and its row tells.
+struct JobView {
+  Job row;
+  std::optional<JobSpec> spec;      // absent: the configuration cannot be read at present
+  std::optional<Instant> next_run;  // absent also while job or workspace are off
+};
+std::string render(const JobView& view);
 
 std::string render(const Run& run);
 // With its `attempts`, oldest first.

@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/text.hpp"
+#include "model/job.hpp"
 
 namespace provisioner::server {
 namespace {
@@ -64,6 +65,11 @@ constexpr auto kRoutes = std::to_array<Route>({
      undrain_instance, kEverything},
     {"GET", "/api/v1/leadership", kViewer, "", show_leadership},
     {"POST", "/api/v1/reload", kOperator, "config.reload", reload_configuration, kEverything},
+    {"GET", "/api/v1/jobs", kViewer, "", list_jobs},
+    {"GET", "/api/v1/jobs/{workspace}/{job}", kViewer, "", show_job},
+    {"GET", "/api/v1/jobs/{workspace}/{job}/schedule", kViewer, "", preview_job},
+    {"POST", "/api/v1/jobs/{workspace}/{job}/run", kOperator, "job.run", run_job},
+    {"POST", "/api/v1/jobs/{workspace}/{job}/kill", kOperator, "job.kill", kill_job},
     {"GET", "/api/v1/templates", kViewer, "", list_templates},
     {"GET", "/api/v1/templates/{template}", kViewer, "", show_template},
     {"POST", "/api/v1/templates/{template}", kAdmin, "template.add", add_template, kEverything},
@@ -107,6 +113,12 @@ std::optional<std::vector<std::string>> match(std::string_view pattern,
 }  // namespace
 
 std::span<const Route> route_table() { return kRoutes; }
+
+WorkspaceName workspace_in(const Match& match) {
+  const bool of_job = match.route->pattern.contains("{job}");
+  if (of_job && match.params[0] == kStandalone) return home_of(JobName(match.params[1]));
+  return WorkspaceName(match.params[0]);
+}
 
 std::expected<Match, Problem> find_route(std::string_view method, std::string_view target) {
   const std::vector<std::string> pieces = pieces_of(target);

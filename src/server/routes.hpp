@@ -60,6 +60,9 @@ struct Match {
   std::vector<std::string> params;
 };
 
+// Whom a route with a {workspace} is about: of a standalone job (kStandalone and a {job}) its home.
+WorkspaceName workspace_in(const Match& match);
+
 // 404 when no route has such a path, 405 when none of them has the method.
 std::expected<Match, Problem> find_route(std::string_view method, std::string_view target);
 
@@ -113,6 +116,12 @@ Task<Reply> undrain_instance(Services& services, Call call);
 Task<Reply> list_cluster_events(Services& services, Call call);
 Task<Reply> show_leadership(Services& services, Call call);
 Task<Reply> reload_configuration(Services& services, Call call);
+// job_routes.cpp
+Task<Reply> list_jobs(Services& services, Call call);
+Task<Reply> show_job(Services& services, Call call);
+Task<Reply> run_job(Services& services, Call call);
+Task<Reply> kill_job(Services& services, Call call);
+Task<Reply> preview_job(Services& services, Call call);
 // template_routes.cpp
 Task<Reply> list_templates(Services& services, Call call);
 Task<Reply> show_template(Services& services, Call call);

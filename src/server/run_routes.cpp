@@ -2,6 +2,7 @@
 
 #include "base/text.hpp"
 #include "http/event_stream.hpp"
+#include "model/job.hpp"
 #include "server/log_reader.hpp"
 #include "server/replies.hpp"
 
@@ -43,11 +44,17 @@ Task<Reply> list_runs(Services& services, Call call) {
   const auto limit = query_number(call.request, "limit", 1, 500, 50);
   if (!limit) co_return std::unexpected(limit.error());
   RunFilter filter;
+  const auto job = call.request.query("job");
+  if (job) filter.job = JobName(*job);
   if (const auto name = call.request.query("workspace")) {
-    filter.workspace = WorkspaceName(*name);
+    const bool alone = job && *name == kStandalone;
+    filter.workspace = alone ? home_of(*filter.job) : WorkspaceName(*name);
     if (auto refusal = check_scope(call.caller, *filter.workspace)) {
       co_return std::unexpected(std::move(*refusal));
     }
+  }
+  if (filter.job && !filter.workspace) {
+    co_return refuse(422, "invalid_request", "job: say its workspace, too");
   }
   if (const auto statuses = call.request.query("status")) {
     for (const std::string_view text : split(*statuses, ',')) {

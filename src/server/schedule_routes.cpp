@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <map>
 
 #include "base/text.hpp"
 #include "server/replies.hpp"
+#include "server/schedule_preview.hpp"
 
 namespace provisioner::server {
 namespace {
@@ -33,27 +35,56 @@ std::optional<LedgerCursor> parse_cursor(const std::string& text) {
 
 }  // namespace
 
-Task<Reply> preview_schedule(Services& services, Call call) {
+Reply reply_preview(Services& services, const Call& call, const Workspace& row,
+                    const std::optional<JobName>& job) {
   const auto from = query_instant(call.request, "from");
-  if (!from) co_return std::unexpected(from.error());
+  if (!from) return std::unexpected(from.error());
   const auto to = query_instant(call.request, "to");
-  if (!to) co_return std::unexpected(to.error());
+  if (!to) return std::unexpected(to.error());
   const auto count =
       query_number(call.request, "count", 1, kMostPoints, *to ? kMostPoints : kDefaultPoints);
-  if (!count) co_return std::unexpected(count.error());
-  const auto row = co_await find_workspace(services, call);
-  if (!row) co_return std::unexpected(row.error());
-  const auto parsed = services.specs.get(*row);
-  if (!parsed) co_return refuse(parsed.error());
+  if (!count) return std::unexpected(count.error());
+  const auto parsed = services.specs.get(row);
+  if (!parsed) return refuse(parsed.error());
   // `from` is part of the interval, so that a day can be asked for by its first instant.
   const Instant after = from->value_or(services.now()) - Duration(1);
   const auto limit = static_cast<std::size_t>(*count);
-  const auto points = *to ? preview((*parsed)->timeline, after, **to, limit)
-                          : preview_next((*parsed)->timeline, after, limit);
-  if (!points) co_return refuse(points.error());
+  std::multimap<Instant, PreviewPoint> all;  // what meets keeps the order of the configuration
+  const auto take = [&](const Timeline& timeline, const JobName& of) -> Status {
+    auto points =
+        *to ? preview(timeline, after, **to, limit) : preview_next(timeline, after, limit);
+    if (!points) return std::unexpected(points.error());
+    for (PreviewPoint& point : *points) {
+      point.job = of;
+      all.emplace(point.at, std::move(point));
+    }
+    return {};
+  };
+  if (!job) {
+    if (const auto taken = take((*parsed)->timeline, JobName()); !taken) {
+      return refuse(taken.error());
+    }
+  }
+  const auto& jobs = (*parsed)->spec.jobs;
+  const bool jobs_run = row.enabled && !row.detached;
+  for (std::size_t i = 0; jobs_run && i < jobs.size(); ++i) {
+    if (!jobs[i].enabled || (job && *job != jobs[i].name)) continue;
+    if (const auto taken = take((*parsed)->job_timelines[i], jobs[i].name); !taken) {
+      return refuse(taken.error());
+    }
+  }
   std::vector<std::string> items;
-  for (const PreviewPoint& point : *points) items.push_back(render(point));
-  co_return http::json_response(200, render_array(items));
+  for (const auto& [at, point] : all) {
+    if (items.size() == limit) break;
+    items.push_back(render(point));
+  }
+  return http::json_response(200, render_array(items));
+}
+
+Task<Reply> preview_schedule(Services& services, Call call) {
+  const auto row = co_await find_workspace(services, call);
+  if (!row) co_return std::unexpected(row.error());
+  co_return reply_preview(services, call, *row);
 }
 
 Task<Reply> list_occurrences(Services& services, Call call) {
