@@ -105,9 +105,9 @@ TEST_F(Recovery, SweepsTheDirectoryOfAnAttemptThatEndedWhileNoDaemonLooked) {
   const auto directory = runner::AttemptDirectory::of(
       instance.settings.state_dir, WorkspaceName("shop"), run, claimed.fence.attempt);
   const auto bundle = instance.daemon().get(store().bundle(claimed.run.definition.bundle));
-  ASSERT_TRUE(
-      execution::prepare_attempt(directory, {WorkspaceName("shop"), claimed.fence, 0}, bundle, "")
-          .has_value());
+  ASSERT_TRUE(execution::prepare_attempt(
+                  directory, {WorkspaceName("shop"), JobName(), claimed.fence, 0}, bundle, "")
+                  .has_value());
   instance.kill_daemon();
   instance.start();
   EXPECT_TRUE(instance.is_clean(run));
@@ -123,9 +123,9 @@ TEST_F(Recovery, KeepsWhatAnEndedAttemptLeftUntilSomebodyHasLooked) {
   const auto directory = runner::AttemptDirectory::of(
       instance.settings.state_dir, WorkspaceName("shop"), run, claimed.fence.attempt);
   const auto bundle = instance.daemon().get(store().bundle(claimed.run.definition.bundle));
-  ASSERT_TRUE(
-      execution::prepare_attempt(directory, {WorkspaceName("shop"), claimed.fence, 0}, bundle, "")
-          .has_value());
+  ASSERT_TRUE(execution::prepare_attempt(
+                  directory, {WorkspaceName("shop"), JobName(), claimed.fence, 0}, bundle, "")
+                  .has_value());
   write_file(directory.content() / "errored.tfstate", state_text("l-1", 2, "left"));
   instance.kill_daemon();
   instance.start();
