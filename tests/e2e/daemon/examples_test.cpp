@@ -38,7 +38,9 @@ class Examples : public ::testing::Test {
   }
 
   fs::path home() const { return installation_.root() / "home"; }
-  Finished run(const std::vector<std::string>& words) const { return installation_.command(words); }
+  Finished run(const std::vector<std::string>& words) const {
+    return installation_.command(words, 180s);
+  }
   void succeed(const std::vector<std::string>& words) const {
     const auto done = run(words);
     EXPECT_EQ(done.code, 0) << done.out << done.err;

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -27,6 +28,11 @@ constexpr std::size_t kLogLimit = 10 << 20;
 
 class WildJob : public ::testing::Test {
  protected:
+  // Where the daemon fails to, the test does not leave them behind.
+  ~WildJob() override {
+    for (const auto& process : living()) kill(std::stoi(process), SIGKILL);
+  }
+
   // `work` by the shell, with a tree around it of which no member heeds a signal: one in the job's
   // own process group, one in a session of its own, one orphaned in a session of its own whose
   // environment says nothing either.

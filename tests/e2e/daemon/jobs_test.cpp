@@ -77,7 +77,7 @@ class Jobs : public ::testing::Test {
     })) << installation_.log();
   }
   void succeed(const std::vector<std::string>& words) const {
-    const auto done = installation_.command(words);
+    const auto done = installation_.command(words, 180s);
     ASSERT_EQ(done.code, 0) << done.out << done.err << installation_.log();
   }
   bool says(const std::string& what) const {
@@ -315,7 +315,7 @@ TEST_F(TemplateJobs, AreDeployedAfterTheirWorkspaceAndDestroyedInReverseOrderBef
   // A second deploy finds nothing of the first: all is made anew.
   std::filesystem::remove(file("journal"));
   succeed({"workspace", "deploy", "shop"});
-  EXPECT_TRUE(eventually(60s, [&] {
+  EXPECT_TRUE(eventually(120s, [&] {
     return text_of("journal") == "deploy shop\ndeploy network\ndeploy database\ndeploy frontend\n";
   })) << text_of("journal");
 }
