@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-
 #include <map>
 
 #include "model/job.hpp"
@@ -178,9 +177,9 @@ Task<Reply> remove_workspace(Services& services, Call call) {
   }
   const auto jobs = co_await services.parts.store.jobs(row->name);
   if (!jobs) co_return refuse(jobs.error());
-  const bool is_there =
-      may_have_resources(*row) ||
-      std::ranges::any_of(*jobs, [](const Job& job) { return may_have_resources(job); });
+  const bool is_there = may_have_resources(*row) || std::ranges::any_of(*jobs, [](const Job& job) {
+                          return may_have_resources(job);
+                        });
   if (is_there && destroy) {
     co_return co_await queue_destroy(services, call, *row, WhenBusy::kSupersede);
   }

@@ -3,8 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "model/job_order.hpp"
 #include "config/placeholders.hpp"
+#include "model/job_order.hpp"
 
 namespace provisioner {
 namespace {
