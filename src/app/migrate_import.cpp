@@ -135,6 +135,7 @@ Task<Result<std::string>> import_into(Store& store, const Import& import) {
   auto templates = co_await known_templates(store);
   if (!templates) co_return std::unexpected(templates.error());
   const auto plan = migration::plan_import(*old, {.workspaces_dir = import.settings.workspaces_dir,
+                                                  .jobs_dir = import.settings.jobs_dir(),
                                                   .reporter = reporter_of(import.settings),
                                                   .templates = *std::move(templates),
                                                   .now = now});

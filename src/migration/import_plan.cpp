@@ -1,7 +1,6 @@
 #include "migration/import_plan.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
@@ -87,30 +86,10 @@ void look_at_variable_files(const OldWorkspace& old, const fs::path& folder, Dec
   }
 }
 
-// The bundle of a workspace of which nobody has the content.
-class NoContent {
- public:
-  static Result<NoContent> make() {
-    std::string name = (fs::temp_directory_path() / "provisioner-empty-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) {
-      return fail_errno(fmt::format("making {}", name), errno);
-    }
-    auto bundle = build_bundle(name, {});
-    ::rmdir(name.c_str());
-    if (!bundle) return std::unexpected(bundle.error());
-    return NoContent(std::move(*bundle));
-  }
-  const Bundle& bundle() const { return bundle_; }
-
- private:
-  explicit NoContent(Bundle bundle) : bundle_(std::move(bundle)) {}
-  Bundle bundle_;
-};
-
 class Planner {
  public:
-  Planner(const OldInstallation& old, const ImportPlanOptions& options, const NoContent& nothing)
-      : old_(old), options_(options), nothing_(nothing), templates_(options.templates) {}
+  Planner(const OldInstallation& old, const ImportPlanOptions& options)
+      : old_(old), options_(options), templates_(options.templates) {}
 
   void add(const WorkspaceName& name, bool has_folder) {
     const auto found = old_.workspaces.find(name.value);
@@ -180,15 +159,21 @@ class Planner {
          .content = std::move(bundle->bytes)});
   }
 
-  // How its jobs fared. Of those that belong to no workspace there is no row yet.
+  // How its jobs fared.
   void add_job(const OldJob& old) {
-    const auto found = std::ranges::find_if(plan_.items, [&](const auto& item) {
-      return item.publication.workspace.value == old.workspace;
-    });
     const auto name = parse_job_name(old.name);
-    if (found == plan_.items.end() || !name) {
+    if (!name) {
       add_problem(fmt::format("the counters of job {}:{} are not imported: {}", old.workspace,
-                              old.name, name ? "its workspace is not" : name.error().message));
+                              old.name, name.error().message));
+      return;
+    }
+    if (old.workspace == kStandalone && !add_standalone(*name)) return;
+    const std::string home = old.workspace == kStandalone ? home_of(*name).value : old.workspace;
+    const auto found = std::ranges::find_if(
+        plan_.items, [&](const auto& item) { return item.publication.workspace.value == home; });
+    if (found == plan_.items.end()) {
+      add_problem(fmt::format("the counters of job {}:{} are not imported: its workspace is not",
+                              old.workspace, old.name));
       return;
     }
     std::vector<Job>& jobs = found->workspace.jobs;
@@ -213,6 +198,21 @@ class Planner {
   ImportPlan take() { return std::move(plan_); }
 
  private:
+  // The row beside the workspaces that a standalone job has. False: its file says nothing.
+  bool add_standalone(const JobName& name) {
+    auto file = read_standalone_job(options_.jobs_dir, name);
+    if (!file) {
+      add_problem(fmt::format("the counters of job {}:{} are not imported: {}", kStandalone,
+                              name.value, file.error().message));
+      return false;
+    }
+    Result<LoadedWorkspace> content = load_standalone_job(*std::move(file));
+    plan_.items.push_back(item(home_of(name), true, OldWorkspace(), Decision(), content));
+    plan_.entries.push_back(
+        {.workspace = home_of(name), .old_status = "", .witness = "a standalone job", .notes = {}});
+    return true;
+  }
+
   // One that was running came to an end that nobody saw.
   static JobStatus status_of(const OldJob& old) {
     if (old.status == "running") return JobStatus::kFailed;
@@ -258,9 +258,10 @@ class Planner {
       p.schedule_hash = std::move(loaded->schedule_hash);
       made.workspace.bundle = std::move(loaded->bundle);
     } else {
+      Bundle nothing = empty_bundle();
       made.publication.definition = {
-          .config = "{}", .bundle = nothing_.bundle().hash, .inputs_hash = ""};
-      made.workspace.bundle = nothing_.bundle().bytes;
+          .config = "{}", .bundle = std::move(nothing.hash), .inputs_hash = ""};
+      made.workspace.bundle = std::move(nothing.bytes);
       made.workspace.has_content = false;
       made.workspace.detached = !has_folder;
     }
@@ -283,7 +284,6 @@ class Planner {
 
   const OldInstallation& old_;
   const ImportPlanOptions& options_;
-  const NoContent& nothing_;
   std::map<std::string, TemplateContent> templates_;
   ImportPlan plan_;
 };
@@ -366,11 +366,9 @@ Decision decide(const OldWorkspace& old, bool own_backend) {
 }
 
 Result<ImportPlan> plan_import(const OldInstallation& old, const ImportPlanOptions& options) {
-  auto nothing = NoContent::make();
-  if (!nothing) return std::unexpected(nothing.error());
   const auto scan = scan_workspaces(options.workspaces_dir);
   if (!scan) return std::unexpected(scan.error());
-  Planner planner(old, options, *nothing);
+  Planner planner(old, options);
   for (const auto& made : old.templates) planner.add_template(made);
   std::map<WorkspaceName, bool> names;  // whether it has a folder
   for (const auto& name : scan->workspaces) names.emplace(name, true);

@@ -43,6 +43,7 @@ struct ImportPlan {
 
 struct ImportPlanOptions {
   std::filesystem::path workspaces_dir;
+  std::filesystem::path jobs_dir;  // of standalone jobs
   InstanceId reporter;  // in whose name the daemon will publish the folders
   // That the store has already: they count, not the old ones of their names.
   std::map<std::string, TemplateContent> templates;

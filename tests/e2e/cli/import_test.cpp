@@ -153,7 +153,11 @@ TEST_F(OldInstallation, IsTakenOverWithoutSurprises) {
   given_applied("made", deployment("made"));
   write_file(old() / "jobs.json",
              R"({"jobs": {"live-0:report": {"name": "report", "workspace_id": "live-0",
-                 "status": "success", "run_count": 4, "success_count": 4, "failure_count": 0}}})");
+                 "status": "success", "run_count": 4, "success_count": 4, "failure_count": 0},
+                 "_standalone_:tidy": {"name": "tidy", "workspace_id": "_standalone_",
+                 "status": "failed", "run_count": 9, "success_count": 8, "failure_count": 1}}})");
+  write_file(installation_.config_dir() / "jobs/tidy.json",
+             R"({"type": "command", "command": "true", "schedule": "0 4 1 1 *"})");
   write_scheduler();
   ASSERT_EQ(rows_.size() + 1, 22u);
   const std::string before = read_file(journal());
@@ -212,6 +216,9 @@ TEST_F(OldInstallation, IsTakenOverWithoutSurprises) {
   EXPECT_EQ(read_file(journal()), before);
   EXPECT_TRUE(installation_.query({"run", "list"})["items"].empty());
   EXPECT_EQ(installation_.workspace("vanished")["detached"], true);
+  const Json tidy = installation_.query({"job", "show", "tidy"});
+  EXPECT_EQ(tidy["run_count"], 9) << tidy;
+  EXPECT_EQ(tidy["status"], "failed");
   EXPECT_EQ(installation_.workspace("live-1")["last_deployed"], "2026-01-05T07:00:12.500Z");
 
   // A schedule works on a state that was imported, with the lineage it had.
