@@ -309,8 +309,9 @@ class Planner {
     } else {
       skipped_ = verdict.reason;
     }
-    plan_.sentences.push_back(fmt::format("job {} due at {}: {}, {}", spec.name.value,
-                                          due.local_time, to_string(due.outcome), due.reason));
+    auto& told = verdict.fires() ? plan_.sentences : plan_.left_out;
+    told.push_back(fmt::format("job {} due at {}: {}, {}", spec.name.value, due.local_time,
+                               to_string(due.outcome), due.reason));
     plan_.commit.occurrences.push_back(std::move(due));
     return verdict.fires();
   }

@@ -27,6 +27,7 @@ struct JobsSituation {
 struct JobsPlan {
   JobsCommit commit;                   // without what it was made from
   std::vector<std::string> sentences;  // what was decided and why
+  std::vector<std::string> left_out;   // the same of what was not acted on
   std::optional<Instant> next;         // when a schedule has something to say next
 
   bool nothing() const;

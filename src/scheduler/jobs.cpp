@@ -71,6 +71,7 @@ Task<Status> Scheduler::follow_jobs(const Reading& reading, LeaderFence fence) {
   if (!committed) co_return fail("committing what jobs do", committed.error());
   if (on_plan_) on_plan_(occurrences, std::nullopt);
   for (const auto& sentence : decided->sentences) log_.info(sentence, {{"workspace", name.value}});
+  for (const auto& sentence : decided->left_out) log_.debug(sentence, {{"workspace", name.value}});
   co_return Status();
 }
 
