@@ -36,6 +36,9 @@ class ShutdownIn : public ::testing::TestWithParam<Moment> {
     installation_.add_workspace(
         "shop", GetParam().scheduled ? Json{{"deploy_schedule", "* * * * *"}} : Json::object());
     installation_.start();
+    // Folders are published right after the daemon answers.
+    EXPECT_TRUE(eventually(
+        60s, [&] { return installation_.command({"workspace", "show", "shop"}).code == 0; }));
   }
 
   Network network_;
