@@ -24,8 +24,11 @@ class JobsOfACluster : public ::testing::Test {
       installation->environment["PROVISIONER_SCHEDULER_TIMEZONE"] = "UTC";
       installation->add_workspace("shop", chain());
     }
-    a_.start();
-    b_.start();
+    for (Installation* each : {&a_, &b_}) {
+      each->start();
+      EXPECT_TRUE(
+          eventually(60s, [&] { return each->command({"workspace", "show", "shop"}).code == 0; }));
+    }
   }
   ~JobsOfACluster() override {
     for (Installation* installation : {&a_, &b_}) {
