@@ -45,6 +45,11 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
   return text;
 }
 
+std::string listed(std::span<const std::string> names) {
+  if (names.size() < 2) return join(names, "");
+  return join(names.first(names.size() - 1), ", ") + " and " + names.back();
+}
+
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
   while (true) {

@@ -15,6 +15,9 @@ std::string_view nearest(std::string_view text, std::span<const std::string_view
 
 std::string join(std::span<const std::string> parts, std::string_view separator);
 
+// "a", "a and b", "a, b and c".
+std::string listed(std::span<const std::string> names);
+
 std::vector<std::string_view> split(std::string_view text, char separator);
 
 std::string_view trim(std::string_view text);

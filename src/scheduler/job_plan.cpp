@@ -35,12 +35,16 @@ std::string not_up(const Situation& s) {
 }
 
 std::string jobs_listed(const std::vector<std::string>& names) {
-  std::string text = names.size() == 1 ? "job " : "jobs ";
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (i > 0) text += i + 1 == names.size() ? " and " : ", ";
-    text += names[i];
+  return fmt::format("{} {}", names.size() == 1 ? "job" : "jobs", listed(names));
+}
+
+std::string_view how_it_ended(RunStatus status) {
+  switch (status) {
+    case RunStatus::kFailed: return "has failed";
+    case RunStatus::kTimedOut: return "ran into its timeout";
+    case RunStatus::kInterrupted: return "was interrupted";
+    default: return "was not run to its end";
   }
-  return text;
 }
 
 class Planner {
@@ -121,12 +125,20 @@ class Planner {
     const JobSpec& spec = s_.own.spec.jobs[i];
     const Timeline& timeline = s_.timelines[i];
     const Instant cursor = rows_.at(spec.name).cursor;
-    Result<std::optional<Instant>> handled = std::nullopt;
-    if (now() > cursor) handled = act(spec, timeline, cursor);
-    if (!handled) return std::unexpected(handled.error());
-    const Instant reached = handled->value_or(cursor);
+    Instant reached = cursor;
+    skipped_.clear();
+    // With catch_up all, one that was left out makes room for the next at once; behind one that
+    // fired the next waits for the end of its run, which calls for another look.
+    for (bool fired = false; !fired && reached < now();) {
+      const std::size_t runs = plan_.commit.runs.size();
+      const auto handled = act(spec, timeline, reached);
+      if (!handled) return std::unexpected(handled.error());
+      if (!*handled) break;
+      reached = **handled;
+      fired = plan_.commit.runs.size() > runs;
+    }
     const auto next = next_of(i, reached);
-    if (*handled) {
+    if (reached != cursor) {
       JobDecision& decision = decision_of(spec.name);
       decision.cursor = reached;
       decision.next_run = next;
@@ -148,7 +160,6 @@ class Planner {
   // may be decided yet: nullopt.
   Result<std::optional<Instant>> act(const JobSpec& spec, const Timeline& timeline,
                                      Instant cursor) {
-    skipped_.clear();
     const auto last = timeline.last(cursor, now());
     if (!last) return std::unexpected(last.error());
     if (!*last) return std::nullopt;
@@ -421,9 +432,7 @@ class Planner {
       if (is_final(needed.status)) {
         waiting.status = RunStatus::kCancelled;
         waiting.error = fmt::format("skipped: job {}, which it depends on, {}", above.value,
-                                    needed.status == RunStatus::kCancelled
-                                        ? "was not run to its end"
-                                        : fmt::format("has {}", to_string(needed.status)));
+                                    how_it_ended(needed.status));
         plan_.commit.endings.push_back({waiting.id, waiting.status, waiting.error});
         plan_.sentences.push_back(fmt::format("job {} is {}", spec.name.value, waiting.error));
         return;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "base/text.hpp"
+
 namespace provisioner {
 namespace {
 
@@ -11,13 +13,10 @@ bool changes_state(const Run* run) {
 }
 
 template <typename Name>
-std::string listed(const std::vector<Name>& names) {
-  std::string text;
-  for (std::size_t i = 0; i < names.size(); ++i) {
-    if (i > 0) text += i + 1 == names.size() ? " and " : ", ";
-    text += names[i].value;
-  }
-  return text;
+std::string names_listed(const std::vector<Name>& names) {
+  std::vector<std::string> texts;
+  for (const Name& name : names) texts.push_back(name.value);
+  return listed(texts);
 }
 
 }  // namespace
@@ -30,15 +29,15 @@ const Run* last_word(const Situation& s) {
 
 std::string waits_for(const Neighbours& neighbours, Operation operation) {
   if (operation == Operation::kDeploy && !neighbours.not_deployed.empty()) {
-    return fmt::format("{} to be deployed", listed(neighbours.not_deployed));
+    return fmt::format("{} to be deployed", names_listed(neighbours.not_deployed));
   }
   if (operation == Operation::kDestroy && !neighbours.still_there.empty()) {
-    return fmt::format("{} to be destroyed", listed(neighbours.still_there));
+    return fmt::format("{} to be destroyed", names_listed(neighbours.still_there));
   }
   if (operation == Operation::kDestroy && !neighbours.template_jobs.empty()) {
     return fmt::format("its template {} {} to be destroyed",
                        neighbours.template_jobs.size() == 1 ? "job" : "jobs",
-                       listed(neighbours.template_jobs));
+                       names_listed(neighbours.template_jobs));
   }
   return "";
 }

@@ -60,6 +60,18 @@ Workspace read_workspace(Row row) {
   return w;
 }
 
+// The columns of what is deployed; all are NULL where nothing is.
+struct DeployedColumns {
+  std::optional<std::string> config, bundle, inputs_hash;
+
+  explicit DeployedColumns(const std::optional<Definition>& deployed) {
+    if (!deployed) return;
+    config = deployed->config;
+    bundle = deployed->bundle.value;
+    inputs_hash = deployed->inputs_hash;
+  }
+};
+
 // An empty text is NULL in the columns that the requirement prescribes.
 inline std::optional<std::string> or_null(const std::string& text) {
   return text.empty() ? std::nullopt : std::optional(text);

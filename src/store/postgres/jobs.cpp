@@ -18,13 +18,7 @@
 namespace provisioner::postgres {
 
 void save_job(Transaction& tx, const Job& j, Instant now) {
-  std::optional<std::string> deployed_config, deployed_bundle, deployed_inputs;
-  if (j.deployed) {
-    deployed_config = j.deployed->config;
-    deployed_bundle = j.deployed->bundle.value;
-    deployed_inputs = j.deployed->inputs_hash;
-  }
-  const auto error = j.last_error.empty() ? std::nullopt : std::optional(j.last_error);
+  const DeployedColumns deployed(j.deployed);
   tx.send(
       "INSERT INTO job_states (id, workspace_id, workspace, name, type, present, enabled, "
       "position, events, schedule_hash, status, cursor, next_run, last_run, last_success, "
@@ -40,8 +34,9 @@ void save_job(Transaction& tx, const Job& j, Instant now) {
       "deployed_bundle = $22, deployed_inputs_hash = $23, updated_at = $24",
       tx.new_id(now), j.workspace, j.name, to_string(j.type), j.present, j.enabled, j.position,
       to_string(j.events), j.schedule_hash, to_string(j.status), j.cursor, j.next_run, j.last_run,
-      j.last_success, j.last_failure, error, j.last_exit_code, j.run_count, j.success_count,
-      j.failure_count, deployed_config, deployed_bundle, deployed_inputs, now);
+      j.last_success, j.last_failure, or_null(j.last_error), j.last_exit_code, j.run_count,
+      j.success_count, j.failure_count, deployed.config, deployed.bundle, deployed.inputs_hash,
+      now);
 }
 
 namespace {

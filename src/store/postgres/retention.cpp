@@ -15,7 +15,7 @@ constexpr std::string_view kReferenced =
     "(SELECT bundle FROM workspace_states UNION SELECT deployed_bundle FROM workspace_states WHERE "
     "deployed_bundle IS NOT NULL UNION SELECT deployed_bundle FROM job_states WHERE "
     "deployed_bundle IS NOT NULL UNION SELECT bundle FROM runs WHERE status IN ('queued', "
-    "'running') UNION SELECT content_hash FROM templates)";
+    "'running') UNION SELECT content_hash FROM templates UNION SELECT bundle FROM job_events)";
 
 // All queue.
 Transaction::Answer prune_runs(Transaction& tx, Instant before) {
@@ -66,6 +66,10 @@ Task<Result<PruneReport>> prune(Transaction& tx, const RetentionPolicy& policy, 
   const auto versions =
       prune_state_versions(tx, now - policy.state_versions, policy.least_state_versions);
   const auto bundles = prune_bundles(tx, now);
+  // Jobs that no configuration names any more; a template job stays while something is deployed.
+  tx.send(
+      "DELETE FROM job_states WHERE NOT present AND deployed_config IS NULL AND updated_at < $1",
+      runs_before);
   tx.send("DELETE FROM config_changes WHERE changed_at < $1", runs_before);
   tx.send("DELETE FROM audit_events WHERE at < $1", runs_before);
   tx.send("DELETE FROM api_tokens WHERE revoked_at < $1 OR expires_at < $1", runs_before);

@@ -309,12 +309,7 @@ Transaction::Answer ask_cursor(Transaction& tx, const WorkspaceName& name) {
 void save_workspace(Transaction& tx, const Workspace& before, Workspace changed, Instant now) {
   if (changed == before) return;
   const Workspace& w = changed;
-  std::optional<std::string> deployed_config, deployed_bundle, deployed_inputs;
-  if (w.deployed) {
-    deployed_config = w.deployed->config;
-    deployed_bundle = w.deployed->bundle.value;
-    deployed_inputs = w.deployed->inputs_hash;
-  }
+  const DeployedColumns deployed(w.deployed);
   // Optimistic locking all the same: whoever did not lock the row changes nothing, and is told.
   tx.send(Query("WITH changed AS (UPDATE workspace_states SET enabled = $1, status = $2, detached "
                 "= $3, held = $4, hold_until = $5, hold_reason = $6, deployment_mode = $7, "
@@ -328,7 +323,7 @@ void save_workspace(Transaction& tx, const Workspace& before, Workspace changed,
                 "SELECT require_one_row(count(*)) FROM changed",
                 w.enabled, to_string(w.status), w.detached, w.held, w.hold_until, w.hold_reason,
                 or_null(w.mode), w.template_name, w.description, w.current.config, w.current.bundle,
-                w.current.inputs_hash, deployed_config, deployed_bundle, deployed_inputs,
+                w.current.inputs_hash, deployed.config, deployed.bundle, deployed.inputs_hash,
                 w.deployed_mode, w.last_deployed, w.last_destroyed, or_null(w.last_deploy_error),
                 or_null(w.last_destroy_error), w.last_config_modified, w.ttl_expires_at,
                 w.failed_destroys, w.retry_at, now, w.template_bundle, w.folder_content, w.name,

@@ -38,7 +38,7 @@ std::int64_t prune_bundles(Transaction& tx, Instant now) {
       "WHERE "
       "deployed_bundle IS NOT NULL UNION SELECT deployed_bundle FROM job_states WHERE "
       "deployed_bundle IS NOT NULL UNION SELECT bundle FROM runs WHERE status IN ('queued', "
-      "'running') UNION SELECT content_hash FROM templates)";
+      "'running') UNION SELECT content_hash FROM templates UNION SELECT bundle FROM job_events)";
   tx.sql(fmt::format("UPDATE bundles SET unreferenced_since = NULL WHERE unreferenced_since IS NOT "
                      "NULL AND hash IN {}",
                      kReferenced))
@@ -61,6 +61,9 @@ Result<PruneReport> prune(Transaction& tx, const RetentionPolicy& policy, Instan
   report.state_versions =
       prune_state_versions(tx, now - policy.state_versions, policy.least_state_versions);
   report.bundles = prune_bundles(tx, now);
+  // Jobs that no configuration names any more; a template job stays while something is deployed.
+  tx.sql("DELETE FROM job_states WHERE NOT present AND deployed_config IS NULL AND updated_at < ?")
+      .run(runs_before);
   tx.sql("DELETE FROM config_changes WHERE changed_at < ?").run(runs_before);
   tx.sql("DELETE FROM audit_events WHERE at < ?").run(runs_before);
   tx.sql("DELETE FROM api_tokens WHERE revoked_at < ?1 OR expires_at < ?1").run(runs_before);

@@ -248,12 +248,7 @@ Result<ScheduleCursor> cursor(Transaction& tx, const WorkspaceName& name) {
 void save_workspace(Transaction& tx, const Workspace& before, Workspace changed, Instant now) {
   if (changed == before) return;
   const Workspace& w = changed;
-  std::optional<std::string> deployed_config, deployed_bundle, deployed_inputs;
-  if (w.deployed) {
-    deployed_config = w.deployed->config;
-    deployed_bundle = w.deployed->bundle.value;
-    deployed_inputs = w.deployed->inputs_hash;
-  }
+  const DeployedColumns deployed(w.deployed);
   // Optimistic locking: 0 rows would be a silent overwrite.
   const std::int64_t rows =
       tx.sql(
@@ -267,10 +262,11 @@ void save_workspace(Transaction& tx, const Workspace& before, Workspace changed,
             "updated_at = ?, version = version + 1 WHERE name = ? AND version = ?")
           .run(w.enabled, to_string(w.status), w.detached, w.held, w.hold_until, w.hold_reason,
                or_null(w.mode), w.template_name, w.template_bundle, w.folder_content, w.description,
-               w.current.config, w.current.bundle, w.current.inputs_hash, deployed_config,
-               deployed_bundle, deployed_inputs, w.deployed_mode, w.last_deployed, w.last_destroyed,
-               or_null(w.last_deploy_error), or_null(w.last_destroy_error), w.last_config_modified,
-               w.ttl_expires_at, w.failed_destroys, w.retry_at, now, w.name, before.version);
+               w.current.config, w.current.bundle, w.current.inputs_hash, deployed.config,
+               deployed.bundle, deployed.inputs_hash, w.deployed_mode, w.last_deployed,
+               w.last_destroyed, or_null(w.last_deploy_error), or_null(w.last_destroy_error),
+               w.last_config_modified, w.ttl_expires_at, w.failed_destroys, w.retry_at, now, w.name,
+               before.version);
   if (rows != 1) {
     throw SqlError(SQLITE_INTERNAL,
                    Error{ErrorKind::kInternal,

@@ -286,6 +286,43 @@ TEST_P(JobsContract, ADestroyThatItsTemplateJobsKeepBackFailsAndIsTriedAgain) {
   EXPECT_EQ(run(destroy.id).status, RunStatus::kFailed);
 }
 
+TEST_P(JobsContract, OneThatNoConfigurationNamesIsForgottenWithTheRetention) {
+  auto network = defined("network");
+  network.type = JobType::kTemplate;
+  given_jobs({defined(), network});
+  NewRun deploy = new_run();
+  deploy.job = JobName("network");
+  must(await(store().enqueue(deploy, WhenBusy::kRefuse)));
+  finish(claim()->fence);
+  JobsCommit c = commit();
+  c.definitions = {defined(), network};
+  for (auto& gone : c.definitions) gone.present = false;
+  must(await(store().commit_jobs(leader_, c, now_)));
+  must(await(store().prune({}, now_ + std::chrono::hours(24 * 89))));
+  EXPECT_EQ(must(await(store().jobs(std::nullopt))).size(), 2U);
+  must(await(store().prune({}, now_ + std::chrono::hours(24 * 91))));
+  const auto left = must(await(store().jobs(std::nullopt)));
+  ASSERT_EQ(left.size(), 1U) << "what is deployed is still to be destroyed";
+  EXPECT_EQ(left[0].name.value, "network");
+}
+
+TEST_P(JobsContract, AnEventKeepsItsContentUntilItIsDecidedAbout) {
+  auto waiting = defined();
+  waiting.events = {JobEvent::kDeployment};
+  given_jobs({waiting});
+  finish(given_running().fence);
+  const BundleHash bundle = definition("v1").bundle;
+  // Nothing else has it any more.
+  Publication p = publication(kShop, "v2");
+  must(await(store().put_bundle(p.definition.bundle, "content of v2")));
+  must(await(store().publish(p, now_)));
+  finish(given_running(kShop, Operation::kDestroy).fence);
+  for (int day = 1; day <= 3; ++day) {
+    must(await(store().prune({}, now_ + std::chrono::hours(24 * day))));
+  }
+  EXPECT_TRUE(await(store().bundle(bundle)));
+}
+
 TEST_P(JobsContract, ARemovedWorkspaceTakesItsJobsAlong) {
   auto waiting = defined();
   waiting.events = {JobEvent::kReboot};

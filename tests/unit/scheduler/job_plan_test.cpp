@@ -228,6 +228,18 @@ TEST_F(Jobs, CatchUpAllRunsOneAfterTheOtherFromTheOldest) {
   EXPECT_THAT(ledger(planned("2026-03-02T09:32:00Z")), ElementsAre("backup 08:00 fired"));
 }
 
+TEST_F(Jobs, CatchUpAllDoesNotStopAtWhatIsLeftOut) {
+  given_job("backup", "0 * * * *").catch_up = JobCatchUp::kAll;
+  known_since("2026-03-02T06:30:00Z");
+  story_.workspace.held = true;
+  story_.workspace.hold_until = at("2026-03-02T08:30:00Z");
+  const JobsPlan p = planned("2026-03-02T09:30:00Z");
+  EXPECT_THAT(ledger(p), ElementsAre("backup 07:00 skipped_hold", "backup 08:00 skipped_hold",
+                                     "backup 09:00 fired"));
+  EXPECT_EQ(p.commit.decisions[0].cursor, at("2026-03-02T09:00:00Z"));
+  EXPECT_EQ(p.next, at("2026-03-02T10:00:00Z")) << "and it wakes for the next one";
+}
+
 TEST_F(Jobs, CatchUpAllGoesBackAWindowAndAHundred) {
   JobSpec& spec = given_job("backup", "* * * * *");
   spec.catch_up = JobCatchUp::kAll;
@@ -353,6 +365,16 @@ TEST_F(Jobs, AFailedOneSkipsAllBehindIt) {
   EXPECT_EQ(p.commit.endings[0].error, "skipped: job a, which it depends on, has failed");
   EXPECT_EQ(p.commit.endings[1].error,
             "skipped: job b, which it depends on, was not run to its end");
+}
+
+TEST_F(Jobs, WhatSkipsIsSaidInWords) {
+  on(JobEvent::kDeployment, "a");
+  on(JobEvent::kDeployment, "b", {"a"});
+  known_since("2026-03-02T10:00:00Z");
+  given_run("a", RunStatus::kTimedOut, "@deployment#7");
+  given_run("b", RunStatus::kQueued, "@deployment#7").waiting_for = "job a to succeed";
+  EXPECT_EQ(planned("2026-03-02T10:30:00Z").commit.endings[0].error,
+            "skipped: job a, which it depends on, ran into its timeout");
 }
 
 TEST_F(Jobs, ThoseBehindOneThatIsBusyAreLeftOutToo) {

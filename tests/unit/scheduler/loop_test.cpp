@@ -190,6 +190,43 @@ TEST_F(SchedulerLoop, ADayOfOfficeHours) {
   EXPECT_EQ(workspace("shop").status, WorkspaceStatus::kDestroyed);
 }
 
+const char* const kChain = R"({"jobs": [
+  {"name": "first", "type": "command", "command": "true", "schedule": "@deployment"},
+  {"name": "second", "type": "command", "command": "true", "schedule": "@deployment",
+   "depends_on": ["first"]}]})";
+
+// Nobody tells the next leader: it finds what the one before it had still to decide.
+TEST_F(SchedulerLoop, I3_WhatAFormerLeaderLeftOfAnEventIsDecidedByTheNextOne) {
+  publish("shop", kChain);
+  start();
+  stop();  // it has written the rows of the jobs
+  const auto end_next = [&] {
+    const auto claimed = claim_run();
+    ASSERT_TRUE(claimed) << "nothing to claim";
+    must(store_->finish_attempt(claimed->fence, {.status = RunStatus::kSucceeded}, clock_.now()));
+  };
+  const Workspace shop = workspace("shop");
+  must(store_->enqueue({.id = RunId("deploy"),
+                        .workspace = shop.name,
+                        .definition = shop.current,
+                        .created_at = clock_.now()},
+                       WhenBusy::kRefuse));
+  end_next();
+  ASSERT_EQ(must(store_->job_events()).size(), 1U);
+  fence_ = claim();
+  start();
+  EXPECT_THAT(told_runs("shop"),
+              ElementsAre("deploy (manual) succeeded", "job (event) queued", "job (event) queued"));
+  EXPECT_EQ(runs("shop")[2].waiting_for, "job first to succeed");
+  EXPECT_THAT(must(store_->job_events()), IsEmpty());
+
+  stop();
+  end_next();  // the first job
+  fence_ = claim();
+  start();
+  EXPECT_EQ(runs("shop")[2].waiting_for, "");
+}
+
 TEST_F(SchedulerLoop, AWorkspaceThatIsPublishedMeanwhileIsFollowed) {
   start();
   publish("shop", kOfficeHours);
